@@ -1,0 +1,33 @@
+# `make demo` films the example spot without a key; `make test` runs every check. Both set themselves up.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+.PHONY: setup demo test test-slow clean
+.DEFAULT_GOAL := help
+
+help:
+	@echo "make demo   film manifests/examples/morning-30s.yaml on the backlot into out/demo/"
+	@echo "make test   every check and test"
+	@echo "make setup  install into .venv only"
+
+setup: $(VENV)/.installed
+$(VENV)/.installed: requirements.txt pyproject.toml scripts/setup
+	PYTHON=$(PYTHON) scripts/setup
+	@touch $@
+
+$(VENV)/.installed-dev: $(VENV)/.installed requirements-dev.txt
+	$(BIN)/python -m pip install -qq --disable-pip-version-check --require-hashes --no-deps -r requirements-dev.txt
+	@touch $@
+
+demo: setup
+	scripts/demo
+
+test: $(VENV)/.installed-dev
+	scripts/check
+
+test-slow: $(VENV)/.installed-dev
+	$(BIN)/python -m pytest -m slow
+
+clean:
+	rm -rf $(VENV) .tools .shotrunner out

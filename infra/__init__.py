@@ -1,0 +1,1 @@
+"""How the outside is reached: vendors, store, processes, media programs. Knows no orchestrator."""

@@ -1,0 +1,199 @@
+"""Every error that shotrunner raises below the flows, and what a person should do about it.
+
+    ShotrunnerError                     fixed summary + detail + remedy, exit code
+    ├── ReferenceDriftError             a pinned file changed                              2
+    ├── StalePlanError                  plan no longer matches manifest, lock or ledger    2
+    ├── BudgetExceededError             our own limit                                      5
+    ├── CreditsExhaustedError           the vendor's balance                               5
+    ├── LeaseHeldError                  another run owns the campaign                      9
+    ├── ApprovalNeededError             a gate waits for a person                          4
+    ├── RightsError                     rights or disclosure                               8
+    ├── QualityError                    a deliverable or a delivery check failed           7
+    ├── MediaError                      a file that is not what it should be               7
+    │   └── ProgramMissingError         ffmpeg or another program is not there             6
+    ├── StoreError                      the store                                          6
+    │   ├── NotFoundError  PreconditionFailedError  ConflictError  IntegrityError
+    │   └── AccessDeniedError  StoreFullError  StoreUnavailableError (transient)
+    ├── PortInUseError                                                                     6
+    └── VendorError                     anything a vendor answered, or failed to           6
+        ├── RefusedError                certainly not created (4xx, or nothing was sent)
+        │   ├── RequestRejectedError    400: our request                                   3
+        │   ├── DailyCapError           429: the rolling 24 h cap of one model             3
+        │   └── CredentialsError        401                                                6
+        ├── UnknownOutcomeError         a create whose answer was lost: paid or not        3
+        ├── TakeFailedError             FAILED task: failure class, charged credits        3
+        ├── LinkExpiredError            an output link no longer answers (fetch the task again)
+        ├── DownloadError               output truncated or not what was announced
+        ├── TaskMissingError            404 for a task id
+        └── VendorUnavailableError      a read that kept failing (transient)
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class ShotrunnerError(Exception):
+    """An expected failure. `summary` never varies; `detail` says what, why and where; `remedy` what to do."""
+
+    summary: ClassVar[str] = "something went wrong"
+    exit_code: ClassVar[int] = 1
+
+    def __init__(
+        self, detail: str, *, remedy: str = "", address: str | None = None, request_id: str | None = None
+    ) -> None:
+        super().__init__(detail)
+        self.detail = detail
+        self.remedy = remedy
+        self.address = address
+        self.request_id = request_id
+
+    def __str__(self) -> str:
+        where = f"{self.address}: " if self.address else ""
+        asked = f" (request {self.request_id})" if self.request_id else ""
+        remedy = f"\n    {self.remedy}" if self.remedy else ""
+        return f"{where}{self.summary}: {self.detail}{asked}{remedy}"
+
+
+class ReferenceDriftError(ShotrunnerError):
+    summary = "a pinned file has changed"
+    exit_code = 2
+
+
+class StalePlanError(ShotrunnerError):
+    summary = "the plan is stale"
+    exit_code = 2
+
+
+class BudgetExceededError(ShotrunnerError):
+    summary = "over budget"
+    exit_code = 5
+
+
+class CreditsExhaustedError(ShotrunnerError):
+    summary = "the vendor account has not enough credits"
+    exit_code = 5
+
+
+class LeaseHeldError(ShotrunnerError):
+    summary = "another run holds the campaign"
+    exit_code = 9
+
+
+class ApprovalNeededError(ShotrunnerError):
+    summary = "a person has to decide"
+    exit_code = 4
+
+
+class RightsError(ShotrunnerError):
+    summary = "rights or disclosure"
+    exit_code = 8
+
+
+class QualityError(ShotrunnerError):
+    summary = "quality check failed"
+    exit_code = 7
+
+
+class MediaError(ShotrunnerError):
+    summary = "unusable media file"
+    exit_code = 7
+
+
+class ProgramMissingError(MediaError):
+    summary = "a program is missing"
+    exit_code = 6
+
+
+class PortInUseError(ShotrunnerError):
+    summary = "the port is in use"
+    exit_code = 6
+
+
+class StoreError(ShotrunnerError):
+    summary = "the store failed"
+    exit_code = 6
+
+
+class NotFoundError(StoreError):
+    summary = "no such object"
+
+
+class PreconditionFailedError(StoreError):
+    summary = "the object is not in the expected state"
+
+
+class ConflictError(StoreError):
+    summary = "another writer was at the same object"
+
+
+class IntegrityError(StoreError):
+    summary = "bytes do not match their digest"
+
+
+class AccessDeniedError(StoreError):
+    summary = "the store refused access"
+
+
+class StoreFullError(StoreError):
+    summary = "the store is full"
+
+
+class StoreUnavailableError(StoreError):
+    summary = "the store does not answer"
+
+
+class VendorError(ShotrunnerError):
+    summary = "the vendor failed"
+    exit_code = 6
+
+
+class RefusedError(VendorError):
+    summary = "the vendor refused the request"
+    exit_code = 3
+
+
+class RequestRejectedError(RefusedError):
+    summary = "the vendor found the request invalid"
+
+
+class DailyCapError(RefusedError):
+    summary = "the daily cap of this model is reached"
+
+
+class CredentialsError(RefusedError):
+    summary = "the key was not accepted"
+    exit_code = 6
+
+
+class UnknownOutcomeError(VendorError):
+    summary = "the answer to a create was lost: it may have been paid"
+    exit_code = 3
+
+
+class TakeFailedError(VendorError):
+    """The vendor made a task and it failed. `code` is the vendor's, `charged` the credits it kept."""
+
+    summary = "the vendor could not make it"
+    exit_code = 3
+
+    def __init__(self, detail: str, *, code: str, charged: int, remedy: str = "", address: str | None = None) -> None:
+        super().__init__(detail, remedy=remedy, address=address)
+        self.code = code
+        self.charged = charged
+
+
+class LinkExpiredError(VendorError):
+    summary = "the output link has expired"
+
+
+class DownloadError(VendorError):
+    summary = "the output did not arrive whole"
+
+
+class TaskMissingError(VendorError):
+    summary = "the vendor does not know this task"
+
+
+class VendorUnavailableError(VendorError):
+    summary = "the vendor does not answer"

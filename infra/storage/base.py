@@ -1,0 +1,91 @@
+"""The ObjectStore port: bytes by key, create-if-absent and compare-and-swap. Knows nothing of takes or money.
+
+Three implementations stand behind it (memory, folder, S3) and one conformance suite runs on all of them.
+All calls block; async callers use `asyncio.to_thread`. Keys are relative, without the store's prefix, and come from
+`manifests.naming` only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Protocol
+
+
+@dataclass(frozen=True)
+class Version:
+    """What a write or a read returned. `tag` is opaque: only good for `if_match` on the same key."""
+
+    tag: str
+    size: int
+
+
+@dataclass(frozen=True)
+class ObjectInfo:
+    key: str
+    version: Version
+    content_type: str
+    sha256: str | None = None  # only where the store keeps it; never derived from an ETag
+
+
+class ObjectStore(Protocol):
+    """Contract, for every implementation:
+
+    - `put_*(if_absent=True)`: exactly one of any number of concurrent writers wins; the others get
+      PreconditionFailedError. A writer whose own retry finds its own bytes already there has won.
+    - `put_*(if_match=tag)`: writes only if the object still has that tag, else PreconditionFailedError.
+      Documents that are swapped carry a rising `rev`, so that equal bodies never restore an old tag.
+    - A reader sees the whole of an object or nothing. After a write returns, every reader sees it.
+    - `sha256`, when given, is checked against the bytes before anything becomes visible: IntegrityError.
+    - Keys with `..`, empty segments, a leading `/` or control characters raise ValueError.
+    - Errors: NotFoundError, PreconditionFailedError, ConflictError, IntegrityError, AccessDeniedError,
+      StoreFullError, StoreUnavailableError.
+    """
+
+    url: str  # what a person configured, safe to print: `memory:`, a folder's path, or `s3://bucket/prefix`
+
+    def put_bytes(
+        self,
+        key: str,
+        data: bytes,
+        *,
+        content_type: str = "application/octet-stream",
+        if_absent: bool = False,
+        if_match: str | None = None,
+        sha256: str | None = None,
+    ) -> Version: ...
+
+    def put_file(
+        self,
+        key: str,
+        path: Path,
+        *,
+        content_type: str = "application/octet-stream",
+        if_absent: bool = False,
+        sha256: str | None = None,
+    ) -> Version:
+        """Stores a copy of the file at `path`; the file stays the caller's."""
+        ...
+
+    def get_bytes(self, key: str) -> tuple[bytes, Version]: ...
+
+    def open_read(self, key: str) -> IO[bytes]:
+        """A binary stream that the caller closes."""
+        ...
+
+    def local_path(self, key: str) -> Path | None:
+        """A path to the bytes when they lie on this machine (never to be written to), else None."""
+        ...
+
+    def head(self, key: str) -> ObjectInfo:
+        """Raises NotFoundError when there is none."""
+        ...
+
+    def list(self, prefix: str, *, start_after: str = "") -> Iterator[ObjectInfo]:
+        """Every key that starts with `prefix`, in byte order."""
+        ...
+
+    def delete(self, key: str, *, if_match: str | None = None) -> None:
+        """Removing what is not there is not an error."""
+        ...

@@ -1,0 +1,1 @@
+"""What should exist and what it will cost: pure values, no network, no clock, no orchestrator."""

@@ -1,0 +1,178 @@
+"""Every object key, file name, address, slate and run name: made here and parsed here. An f-string with a slash in it
+anywhere else is a mistake.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+LAYOUT = "v1"
+_HEX64 = re.compile(r"[0-9a-f]{64}\Z")
+_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,99}\Z")
+_ADDRESS = re.compile(
+    r"(?:(?P<spot>[a-z0-9][a-z0-9-]*)/)?(?P<shot>[a-z0-9][a-z0-9_-]*)(?:@(?P<axes>[^/.]+))?(?:\.(?P<segment>\d+))?"
+    r"(?:/(?P<what>take|still|line|effect)-(?P<number>\d+))?\Z"
+)
+
+BLOB_KINDS = ("ref", "take", "tmp", "audio", "out")
+
+
+def _digest(value: str) -> str:
+    if not _HEX64.match(value):
+        raise ValueError(f"{value!r} is not a sha256 in lower-case hex")
+    return value
+
+
+def _name(value: str) -> str:
+    if not _NAME.match(value):
+        raise ValueError(f"{value!r} cannot be part of a key: use lower-case letters, digits, '.', '_' and '-'")
+    return value
+
+
+# --- objects in the store (storage sheet, layout) ---
+
+
+def blob_key(kind: str, sha256: str) -> str:
+    if kind not in BLOB_KINDS:
+        raise ValueError(f"{kind!r} is not a class of blob: {', '.join(BLOB_KINDS)}")
+    return f"{LAYOUT}/blobs/{kind}/sha256/{_digest(sha256)[:2]}/{sha256}"
+
+
+def parse_blob_key(key: str) -> tuple[str, str]:
+    """(kind, sha256); raises ValueError for any other key."""
+    match = re.fullmatch(rf"{LAYOUT}/blobs/([a-z]+)/sha256/([0-9a-f]{{2}})/([0-9a-f]{{64}})", key)
+    if match is None or match[1] not in BLOB_KINDS or not match[3].startswith(match[2]):
+        raise ValueError(f"{key!r} is not the key of a blob")
+    return match[1], match[3]
+
+
+def manifest_key(campaign: str, manifest_sha: str) -> str:
+    return f"{LAYOUT}/manifests/{_name(campaign)}/{_digest(manifest_sha)}.yaml"
+
+
+def lock_key(campaign: str, manifest_sha: str) -> str:
+    return f"{LAYOUT}/manifests/{_name(campaign)}/{_digest(manifest_sha)}.lock.json"
+
+
+def plan_key(plan_sha: str) -> str:
+    return f"{LAYOUT}/plans/{_digest(plan_sha)}.json"
+
+
+def take_prefix(key: str) -> str:
+    return f"{LAYOUT}/takes/{_digest(key)}/"
+
+
+def take_record_key(key: str, record: str, attempt: int | None = None) -> str:
+    """`record`: intent, task, refused, released or failed with an attempt from 1, or result without."""
+    if record == "result":
+        return f"{take_prefix(key)}result.json"
+    if record not in ("intent", "task", "refused", "released", "failed") or attempt is None or attempt < 1:
+        raise ValueError(f"no such record: {record!r}, attempt {attempt!r}")
+    return f"{take_prefix(key)}{record}-{attempt}.json"
+
+
+def parse_take_record_key(key: str) -> tuple[str, str, int | None]:
+    """(take key, record, attempt)."""
+    match = re.fullmatch(rf"{LAYOUT}/takes/([0-9a-f]{{64}})/(result|(?:intent|task|refused|released|failed))(?:-(\d+))?\.json", key)
+    if match is None or (match[2] == "result") != (match[3] is None):
+        raise ValueError(f"{key!r} is not the key of a take's record")
+    return match[1], match[2], int(match[3]) if match[3] else None
+
+
+def selection_key(segment_key: str) -> str:
+    return f"{LAYOUT}/selections/{_digest(segment_key)}.json"
+
+
+def decision_key(campaign: str, sha256: str) -> str:
+    return f"{LAYOUT}/decisions/{_name(campaign)}/{_digest(sha256)}.json"
+
+
+def step_record_key(key: str) -> str:
+    return f"{LAYOUT}/steps/{_digest(key)}/result.json"
+
+
+def deliverable_index_key(campaign: str, variant: str, rev: str) -> str:
+    return f"{LAYOUT}/out/{_name(campaign)}/{_name(variant)}/{_name(rev)}/index.json"
+
+
+def deliverable_key(campaign: str, variant: str, rev: str, file_name: str) -> str:
+    if "/" in file_name or not file_name:
+        raise ValueError(f"{file_name!r} is not a file name")
+    return f"{LAYOUT}/out/{_name(campaign)}/{_name(variant)}/{_name(rev)}/{file_name}"
+
+
+def ledger_prefix(campaign: str) -> str:
+    return f"{LAYOUT}/ledger/{_name(campaign)}/"
+
+
+def ledger_key(campaign: str, key: str, attempt: int, kind: str) -> str:
+    if kind not in ("reserve", "settle", "release") or attempt < 1:
+        raise ValueError(f"no such ledger entry: {kind!r}, attempt {attempt!r}")
+    return f"{ledger_prefix(campaign)}{_digest(key)}-{attempt}-{kind}.json"
+
+
+def budget_key(campaign: str, purse: str) -> str:
+    if purse not in ("play", "paid"):
+        raise ValueError(f"{purse!r} is no purse: play or paid")
+    return f"{LAYOUT}/budget/{_name(campaign)}/{purse}.json"
+
+
+def lease_key(name: str) -> str:
+    return f"{LAYOUT}/leases/{_name(name)}.json"
+
+
+def run_key(run_id: str, file_name: str) -> str:
+    return f"{LAYOUT}/runs/{_name(run_id)}/{file_name}"
+
+
+def run_prefix(run_id: str = "") -> str:
+    return f"{LAYOUT}/runs/{_name(run_id)}/" if run_id else f"{LAYOUT}/runs/"
+
+
+# --- addresses: how people and commands name a shot, a segment or a take ---
+
+
+@dataclass(frozen=True)
+class Address:
+    """`[spot/]shot[@axis values][.segment][/take-N]`. `what` is take, still, line or effect."""
+
+    shot: str
+    spot: str | None = None
+    axes: str | None = None
+    segment: int | None = None
+    what: str | None = None
+    number: int | None = None
+
+    def __str__(self) -> str:
+        text = f"{self.spot}/" if self.spot else ""
+        text += self.shot
+        if self.axes:
+            text += f"@{self.axes}"
+        if self.segment is not None:
+            text += f".{self.segment}"
+        if self.what:
+            text += f"/{self.what}-{self.number}"
+        return text
+
+
+def parse_address(text: str) -> Address:
+    """Raises ValueError with the form that is wanted."""
+    match = _ADDRESS.match(text)
+    if match is None:
+        raise ValueError(f"{text!r} is not an address: [spot/]shot[@values][.segment][/take-N]")
+    number, segment = match["number"], match["segment"]
+    return Address(
+        shot=match["shot"],
+        spot=match["spot"],
+        axes=match["axes"],
+        segment=int(segment) if segment else None,
+        what=match["what"],
+        number=int(number) if number else None,
+    )
+
+
+def slate(*parts: str) -> str:
+    """Label of a take in names, runs and reports, at most 120 characters so that every list shows it whole."""
+    text = " ".join(p.replace("/", " ") for p in parts if p)
+    return text if len(text) <= 120 else text[:119] + "…"
