@@ -18,17 +18,34 @@ class Row(BaseModel):
 
 
 class SecondsSold(Row):
-    """Lengths that can be bought, in whole seconds: a range with a step, or a list."""
+    """Lengths that can be bought, in whole seconds: a range, or a list."""
 
     minimum: int | None = None
     maximum: int | None = None
     values: tuple[int, ...] = ()
 
+    def sells(self, seconds: int) -> bool:
+        return seconds in self.values or (
+            self.minimum is not None and self.maximum is not None and self.minimum <= seconds <= self.maximum
+        )
+
+    def shortest(self, seconds: Fraction | int) -> int | None:
+        """The shortest length sold that is not shorter than `seconds`; None when all are."""
+        return next((sold for sold in self.lengths if sold >= seconds), None)
+
+    @property
+    def lengths(self) -> tuple[int, ...]:
+        """Every length sold, rising."""
+        if self.minimum is None or self.maximum is None:
+            return tuple(sorted(self.values))
+        return tuple(range(self.minimum, self.maximum + 1))
+
 
 class Price(Row):
     """In credits of $0.01. Exactly one of the four ways of charging is set."""
 
-    credits_per_second: int | None = None
+    credits_per_second: int | None = None  # silent
+    credits_per_second_with_audio: int | None = None  # beside the silent price, where the model can make sound
     credits_per_image: dict[str, int] = {}  # by ratio such as "1920:1080"; "default" for the rest
     usd_per_1000_characters: str | None = None  # decimal text; converted to credits, rounded up, at least 1 a request
     usd_per_request: str | None = None
