@@ -121,7 +121,7 @@ def frames_to_samples(frames: int, rate: Fraction | int, sample_rate: int) -> in
 
 
 def dissolve_halves(frames: int) -> tuple[int, int]:
-    """(frames of the later shot before the cut, frames of the earlier one after it): the odd one is the earlier shot's."""
+    """(frames of the later shot before the cut, of the earlier one after it); the odd one is the earlier shot's."""
     return frames // 2, frames - frames // 2
 
 
