@@ -1,31 +1,34 @@
 """Every error that shotrunner raises below the flows, and what a person should do about it.
 
-    ShotrunnerError                     fixed summary + detail + remedy, exit code
-    ├── ReferenceDriftError             a pinned file changed                              2
-    ├── StalePlanError                  plan no longer matches manifest, lock or ledger    2
-    ├── BudgetExceededError             our own limit                                      5
-    ├── CreditsExhaustedError           the vendor's balance                               5
-    ├── LeaseHeldError                  another run owns the campaign                      9
-    ├── ApprovalNeededError             a gate waits for a person                          4
-    ├── RightsError                     rights or disclosure                               8
-    ├── QualityError                    a deliverable or a delivery check failed           7
-    ├── MediaError                      a file that is not what it should be               7
-    │   └── ProgramMissingError         ffmpeg or another program is not there             6
-    ├── StoreError                      the store                                          6
-    │   ├── NotFoundError  PreconditionFailedError  ConflictError  IntegrityError
-    │   └── AccessDeniedError  StoreFullError  StoreUnavailableError (transient)
-    ├── PortInUseError                                                                     6
-    └── VendorError                     anything a vendor answered, or failed to           6
-        ├── RefusedError                certainly not created (4xx, or nothing was sent)
-        │   ├── RequestRejectedError    400: our request                                   3
-        │   ├── DailyCapError           429: the rolling 24 h cap of one model             3
-        │   └── CredentialsError        401                                                6
-        ├── UnknownOutcomeError         a create whose answer was lost: paid or not        3
-        ├── TakeFailedError             FAILED task: failure class, charged credits        3
-        ├── LinkExpiredError            an output link no longer answers (fetch the task again)
-        ├── DownloadError               output truncated or not what was announced
-        ├── TaskMissingError            404 for a task id
-        └── VendorUnavailableError      a read that kept failing (transient)
+ShotrunnerError                     fixed summary + detail + remedy, exit code
+├── ReferenceDriftError             a pinned file changed                              2
+├── StalePlanError                  plan no longer matches manifest, lock or ledger    2
+├── BudgetExceededError             our own limit                                      5
+├── CreditsExhaustedError           the vendor's balance                               5
+├── LeaseHeldError                  another run owns the campaign                      9
+├── ApprovalNeededError             a gate waits for a person                          4
+├── RightsError                     rights or disclosure                               8
+├── StoppedError                    asked to stop: nothing new is bought               130
+├── QualityError                    a deliverable or a delivery check failed           7
+├── MediaError                      a file that is not what it should be               7
+│   └── ProgramMissingError         ffmpeg or another program is not there             6
+├── StoreError                      the store                                          6
+│   ├── NotFoundError  PreconditionFailedError  ConflictError  IntegrityError
+│   └── AccessDeniedError  StoreFullError  StoreUnavailableError (transient)
+├── PortInUseError                                                                     6
+└── VendorError                     anything a vendor answered, or failed to           6
+    ├── RefusedError                certainly not created (4xx, or nothing was sent)
+    │   ├── RequestRejectedError    400: our request                                   3
+    │   ├── DailyCapError           429: the rolling 24 h cap of one model             3
+    │   ├── ThrottledError          429: too many at once, the next one may pass       3
+    │   ├── CredentialsError        401                                                6
+    │   └── VendorUnreachableError  no connection: nothing was sent                    6
+    ├── UnknownOutcomeError         a create whose answer was lost: paid or not        3
+    ├── TakeFailedError             FAILED task: failure class, charged credits        3
+    ├── LinkExpiredError            an output link no longer answers (fetch the task again)
+    ├── DownloadError               output truncated or not what was announced
+    ├── TaskMissingError            404 for a task id
+    └── VendorUnavailableError      a read that kept failing (transient)
 """
 
 from __future__ import annotations
@@ -76,8 +79,14 @@ class CreditsExhaustedError(ShotrunnerError):
 
 
 class LeaseHeldError(ShotrunnerError):
+    """`seconds_left`: when the lease runs out unless its owner renews it; 0 when ours was taken over."""
+
     summary = "another run holds the campaign"
     exit_code = 9
+
+    def __init__(self, detail: str, *, seconds_left: float = 0, remedy: str = "", address: str | None = None) -> None:
+        super().__init__(detail, remedy=remedy, address=address)
+        self.seconds_left = seconds_left
 
 
 class ApprovalNeededError(ShotrunnerError):
@@ -88,6 +97,11 @@ class ApprovalNeededError(ShotrunnerError):
 class RightsError(ShotrunnerError):
     summary = "rights or disclosure"
     exit_code = 8
+
+
+class StoppedError(ShotrunnerError):
+    summary = "stopped before anything was bought"
+    exit_code = 130
 
 
 class QualityError(ShotrunnerError):
@@ -161,8 +175,17 @@ class DailyCapError(RefusedError):
     summary = "the daily cap of this model is reached"
 
 
+class ThrottledError(RefusedError):
+    summary = "the vendor is busy"
+
+
 class CredentialsError(RefusedError):
     summary = "the key was not accepted"
+    exit_code = 6
+
+
+class VendorUnreachableError(RefusedError):
+    summary = "the vendor could not be reached"
     exit_code = 6
 
 
@@ -172,15 +195,27 @@ class UnknownOutcomeError(VendorError):
 
 
 class TakeFailedError(VendorError):
-    """The vendor made a task and it failed. `code` is the vendor's, `charged` the credits it kept."""
+    """The vendor made a task and it failed. `code` is the vendor's, `charged` what it kept, `failure_class` ours."""
 
     summary = "the vendor could not make it"
     exit_code = 3
 
-    def __init__(self, detail: str, *, code: str, charged: int, remedy: str = "", address: str | None = None) -> None:
+    def __init__(
+        self,
+        detail: str,
+        *,
+        code: str,
+        charged: int,
+        remedy: str = "",
+        address: str | None = None,
+        failure_class: str = "internal",
+        retryable: bool = False,
+    ) -> None:
         super().__init__(detail, remedy=remedy, address=address)
         self.code = code
         self.charged = charged
+        self.failure_class = failure_class
+        self.retryable = retryable
 
 
 class LinkExpiredError(VendorError):
