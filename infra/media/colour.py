@@ -48,15 +48,14 @@ def read_luma(frame: VideoFrame) -> Plane:
 def write_planes(frame: VideoFrame, planes: Planes) -> None:
     """Fills a yuv420p frame."""
     for index, plane in enumerate(planes):
-        target = frame.planes[index]
         height, width = plane.shape
-        rows = np.frombuffer(target, np.uint8).reshape(-1, target.line_size)
-        rows[:height, :width] = plane
+        _view_plane(frame, index, width, height)[:] = plane
 
 
 def _view_plane(frame: VideoFrame, index: int, width: int, height: int) -> Plane:
     plane = frame.planes[index]
-    return np.frombuffer(plane, np.uint8).reshape(-1, plane.line_size)[:height, :width]
+    rows: Plane = np.frombuffer(memoryview(plane), np.uint8).reshape(-1, plane.line_size)
+    return rows[:height, :width]
 
 
 def _read_plane(frame: VideoFrame, index: int, width: int, height: int) -> Plane:
@@ -64,7 +63,7 @@ def _read_plane(frame: VideoFrame, index: int, width: int, height: int) -> Plane
 
 
 def frame_to_rgb(frame: VideoFrame) -> Plane:
-    """A decoded frame as height × width × 3, by the colour tags it carries."""
+    """A decoded frame as rows of pixels of three bytes, by the colour tags it carries."""
     if frame.format.is_rgb:
         return np.asarray(frame.to_ndarray(format="rgb24"), np.uint8)
     matrix = "bt601" if int(frame.colorspace) in BT601_CODES else "bt709"
@@ -107,11 +106,12 @@ def _fixed(value: float) -> int:
 
 
 def _narrow(values: Wide) -> Plane:
-    return np.clip((values + HALF) >> SHIFT, 0, 255).astype(np.uint8)
+    narrowed: Plane = np.clip((values + HALF) >> SHIFT, 0, 255).astype(np.uint8)
+    return narrowed
 
 
 def _upsample(plane: Plane, width: int, height: int) -> Wide:
-    """Chroma at full resolution, centred on 0 and times 8: sited left horizontally and midway vertically, as H.264 does."""
+    """Chroma at full resolution, centred on 0 and times 8; sited left and midway between lines, as H.264 does."""
     centred = plane.astype(np.int32) - 128
     above = np.concatenate([centred[:1], centred[:-1]])
     below = np.concatenate([centred[1:], centred[-1:]])

@@ -1,4 +1,4 @@
-"""One true frame of a take as a PNG: what the next segment starts on. Counted from the beginning, never sought by time."""
+"""One true frame of a take as a PNG: what the next segment starts on. Counted from the start, never sought by time."""
 
 from __future__ import annotations
 
