@@ -43,9 +43,9 @@ SPEEDS = (
     "seconds",
 )  # fmt: skip
 _SIZES = (
-    "extreme wide shot", "very wide shot", "wide shot", "full shot", "long shot", "medium wide shot", "medium
-    long shot", "medium close-up", "medium close shot", "medium shot", "extreme close-up", "close-up", "close
-    up", "close shot", "macro shot", "macro", "detail shot", "establishing shot", "two-shot", "two shot",
+    "extreme wide shot", "very wide shot", "wide shot", "full shot", "long shot", "medium wide shot",
+    "medium long shot", "medium close-up", "medium close shot", "medium shot", "extreme close-up", "close-up",
+    "close up", "close shot", "macro shot", "macro", "detail shot", "establishing shot", "two-shot", "two shot",
     "over-the-shoulder shot", "top-down shot", "overhead shot", "insert shot", "cowboy shot",
 )  # fmt: skip
 
