@@ -12,7 +12,6 @@ import math
 from collections.abc import Mapping
 
 
-
 def canonical_json(value: object) -> bytes:
     """UTF-8 JSON with sorted keys and no spaces. Raises ValueError for NaN, infinities and keys that are not text."""
     _refuse_unstable(value)
@@ -42,7 +41,7 @@ def digest_json(value: object) -> str:
 
 
 def derive_seed(base: int, take_number: int) -> int:
-    """Seed of one take: 0 … 2³²−1. No shot name in it, or a 30 and its 15 would buy the same picture twice."""
+    """Seed of one take: 32 bits. No shot name in it, or a 30 and its 15 would buy the same picture twice."""
     return int.from_bytes(hashlib.sha256(canonical_json([base, take_number])).digest()[:4], "big")
 
 

@@ -74,7 +74,8 @@ def take_record_key(key: str, record: str, attempt: int | None = None) -> str:
 
 def parse_take_record_key(key: str) -> tuple[str, str, int | None]:
     """(take key, record, attempt)."""
-    match = re.fullmatch(rf"{LAYOUT}/takes/([0-9a-f]{{64}})/(result|(?:intent|task|refused|released|failed))(?:-(\d+))?\.json", key)
+    pattern = rf"{LAYOUT}/takes/([0-9a-f]{{64}})/(result|intent|task|refused|released|failed)(?:-([1-9][0-9]*))?\.json"
+    match = re.fullmatch(pattern, key)
     if match is None or (match[2] == "result") != (match[3] is None):
         raise ValueError(f"{key!r} is not the key of a take's record")
     return match[1], match[2], int(match[3]) if match[3] else None
@@ -118,8 +119,12 @@ def budget_key(campaign: str, purse: str) -> str:
     return f"{LAYOUT}/budget/{_name(campaign)}/{purse}.json"
 
 
+def lease_prefix() -> str:
+    return f"{LAYOUT}/leases/"
+
+
 def lease_key(name: str) -> str:
-    return f"{LAYOUT}/leases/{_name(name)}.json"
+    return f"{lease_prefix()}{_name(name)}.json"
 
 
 def run_key(run_id: str, file_name: str) -> str:
@@ -176,3 +181,42 @@ def slate(*parts: str) -> str:
     """Label of a take in names, runs and reports, at most 120 characters so that every list shows it whole."""
     text = " ".join(p.replace("/", " ") for p in parts if p)
     return text if len(text) <= 120 else text[:119] + "…"
+
+
+# --- deliverables ---
+
+DEFAULT_NAME = "{brand}_{campaign}_{ratio}_{duration}s_{profile}_v{version}"
+NAME_FIELDS = ("brand", "campaign", "ratio", "duration", "profile", "version")
+MAX_NAME = 120  # what ad servers take (delivery sheet 3.3)
+
+
+def variant_name(ratio: str, profile: str) -> str:
+    """A variant's part of a key: `16x9-youtube-instream`."""
+    return _name(f"{ratio.replace(':', 'x')}-{profile}")
+
+
+def deliverable_name(
+    *, template: str | None, brand: str, campaign: str, ratio: str, seconds: int, profile: str, version: int
+) -> str:
+    """Name of a deliverable without its ending. Raises ValueError for an unknown field or a name over 120 characters:
+    a name is never cut."""
+    values = {
+        "brand": brand,
+        "campaign": campaign,
+        "ratio": ratio.replace(":", "x"),
+        "duration": str(seconds),
+        "profile": profile,
+        "version": f"{version:02d}",
+    }
+
+    def value_of(match: re.Match[str]) -> str:
+        if match[1] not in values:
+            raise ValueError(f"unknown field {match[0]} in a name; there are {', '.join(NAME_FIELDS)}")
+        return values[match[1]]
+
+    name = re.sub(r"\{([^{}]*)\}", value_of, template or DEFAULT_NAME)
+    if not re.fullmatch(r"[A-Za-z0-9._-]+", name):
+        raise ValueError(f"{name!r} has characters that ad servers refuse: letters, digits, '.', '_' and '-' only")
+    if len(name) > MAX_NAME:
+        raise ValueError(f"{name!r} has {len(name)} characters, at most {MAX_NAME} are taken")
+    return name

@@ -7,6 +7,7 @@ All calls block; async callers use `asyncio.to_thread`. Keys are relative, witho
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,10 +24,43 @@ class Version:
 
 @dataclass(frozen=True)
 class ObjectInfo:
+    """What `head` and `list` answer. A listing knows key and size only: its tag, content type and sha256 are empty.
+
+    `content_type` is advice: a folder without extended attributes answers from the key's last letters.
+    """
+
     key: str
     version: Version
     content_type: str
     sha256: str | None = None  # only where the store keeps it; never derived from an ETag
+
+
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+
+
+def check_key(key: str) -> str:
+    """The key itself, if every store can hold it; else ValueError. Folders allow 255 bytes between slashes, S3 1,024
+    in all, of which 124 are left to the prefix. A first segment with a leading dot is a folder store's own."""
+    segments = key.split("/")
+    if not all(segments) or "." in segments or ".." in segments or segments[0].startswith("."):
+        raise ValueError(f"{key!r} is not a key: no empty segment, no '.' or '..', no leading '/' or '.'")
+    if _CONTROL.search(key):
+        raise ValueError(f"{key!r} is not a key: it holds control characters")
+    if len(key.encode()) > 900 or max(len(s.encode()) for s in segments) > 255:
+        raise ValueError(f"{key[:60]!r}… is not a key: at most 900 bytes, and 255 between slashes")
+    return key
+
+
+def check_prefix(prefix: str) -> str:
+    """The prefix itself, if it can begin a key (or is empty); else ValueError."""
+    if prefix:
+        check_key(prefix + "x")
+    return prefix
+
+
+def check_condition(if_absent: bool, if_match: str | None) -> None:
+    if if_absent and if_match is not None:
+        raise ValueError("a write is create-only or a swap, not both")
 
 
 class ObjectStore(Protocol):
@@ -83,7 +117,7 @@ class ObjectStore(Protocol):
         ...
 
     def list(self, prefix: str, *, start_after: str = "") -> Iterator[ObjectInfo]:
-        """Every key that starts with `prefix`, in byte order."""
+        """Every key that starts with `prefix`, in byte order; `start_after` is a whole key."""
         ...
 
     def delete(self, key: str, *, if_match: str | None = None) -> None:

@@ -1,0 +1,291 @@
+"""An ObjectStore in an S3 bucket, through boto3: conditional writes, checksums that the server proves, no SDK transfer.
+
+ETags are tokens for swapping, never digests. They are sent back as they came: Ceph 16 wants them unquoted and answers
+412 to every swap otherwise, so it cannot hold a store (storage sheet §1.3).
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import io
+import re
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any, Literal
+from urllib.parse import urlsplit
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
+from infra import errors
+from infra.storage.base import ObjectInfo, Version, check_condition, check_key, check_prefix
+from infra.storage.s3_errors import explain_failure, no_bucket, s3_failures
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+_CONFLICT_TRIES = 5
+_READ_TRIES = 3
+_LARGEST = 5 * 1024**3  # of one PUT
+_BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]\Z")
+
+
+def open_s3(url: str, *, addressing: Literal["auto", "path", "virtual"] = "auto") -> S3Store:
+    """For `s3://bucket/prefix`. The usual AWS variables, profiles and AWS_ENDPOINT_URL_S3 hold; no request is made."""
+    bucket, _, prefix = url.removeprefix("s3://").partition("/")
+    prefix = prefix.strip("/")
+    try:
+        if not _BUCKET.match(bucket):
+            raise ValueError(f"{bucket!r} is not the name of a bucket")
+        check_prefix(prefix and f"{prefix}/")
+    except ValueError as error:
+        raise errors.StoreError(
+            f"{url}: {error}", remedy="SHOTRUNNER_STORE is s3://bucket or s3://bucket/prefix."
+        ) from None
+    try:
+        client = _client(addressing)
+        host = urlsplit(client.meta.endpoint_url).hostname or ""
+        if addressing == "auto" and not host.endswith((".amazonaws.com", ".amazonaws.com.cn")):
+            client = _client("path")  # a bucket as a host name needs DNS that few servers have
+    except (BotoCoreError, ValueError) as error:  # ValueError: an endpoint that is no URL
+        raise explain_failure(error, "opening it", url) from error
+    return S3Store(client, bucket, prefix)
+
+
+def _client(addressing: Literal["auto", "path", "virtual"]) -> S3Client:
+    config = Config(
+        s3={"addressing_style": addressing},
+        retries={"mode": "standard", "max_attempts": 5},
+        max_pool_connections=32,
+        connect_timeout=5,
+        read_timeout=60,
+        # We send our own SHA-256. The default would add an aws-chunked trailer over TLS, which many servers refuse.
+        request_checksum_calculation="when_required",
+        response_checksum_validation="when_required",
+    )
+    return boto3.session.Session().client("s3", config=config)
+
+
+class S3Store:
+    """Safe for threads: one client for all. Above 5 GiB an object would need parts, which nothing here makes."""
+
+    def __init__(
+        self, client: S3Client, bucket: str, prefix: str, *, sleep: Callable[[float], None] = time.sleep
+    ) -> None:
+        self.url = f"s3://{bucket}/{prefix}" if prefix else f"s3://{bucket}"
+        self._client = client
+        self._bucket = bucket
+        self._prefix = f"{prefix}/" if prefix else ""
+        self._sleep = sleep
+        self._bucket_seen = False
+
+    def put_bytes(
+        self,
+        key: str,
+        data: bytes,
+        *,
+        content_type: str = "application/octet-stream",
+        if_absent: bool = False,
+        if_match: str | None = None,
+        sha256: str | None = None,
+    ) -> Version:
+        check_condition(if_absent, if_match)
+        digest = _agreed(key, hashlib.sha256(data).hexdigest(), sha256)
+        condition = _condition(if_absent, if_match)
+        return self._put(check_key(key), lambda: io.BytesIO(data), len(data), digest, content_type, condition)
+
+    def put_file(
+        self,
+        key: str,
+        path: Path,
+        *,
+        content_type: str = "application/octet-stream",
+        if_absent: bool = False,
+        sha256: str | None = None,
+    ) -> Version:
+        check_key(key)
+        with path.open("rb") as source:
+            digest = _agreed(key, hashlib.file_digest(source, "sha256").hexdigest(), sha256)
+            size = source.tell()
+        if size > _LARGEST:
+            raise errors.StoreError(f"{key}: {size} bytes", remedy="An object in a bucket can have 5 GiB at most.")
+        return self._put(key, lambda: path.open("rb"), size, digest, content_type, _condition(if_absent, None))
+
+    def _put(
+        self,
+        key: str,
+        body: Callable[[], IO[bytes]],
+        size: int,
+        sha256: str,
+        content_type: str,
+        condition: dict[str, str],
+    ) -> Version:
+        """Sends until the server decides. A 412 after a resent write may be our own first sending: then it was ours."""
+        resent = False
+        for attempt in range(_CONFLICT_TRIES):
+            try:
+                with s3_failures(key, self.url), body() as stream:
+                    answer = self._client.put_object(
+                        Bucket=self._bucket,
+                        Key=self._prefix + key,
+                        Body=stream,
+                        ContentLength=size,
+                        ContentType=content_type,
+                        ChecksumSHA256=base64.b64encode(bytes.fromhex(sha256)).decode(),
+                        Metadata={"sha256": sha256},  # kept by every server, unlike the checksum
+                        **_any(condition),
+                    )
+                return Version(answer["ETag"], size)
+            except errors.ConflictError:
+                resent = True
+                self._sleep(0.1 * 2**attempt)
+            except errors.NotFoundError:  # a swap of what is not there
+                raise errors.PreconditionFailedError(f"{key} in {self.url} is not there any more") from None
+            except errors.PreconditionFailedError as error:
+                if (resent or _was_resent(error)) and (mine := self._if_mine(key, sha256)) is not None:
+                    return mine
+                raise
+        return self._decide_conflict(key, sha256, condition)
+
+    def _decide_conflict(self, key: str, sha256: str, condition: dict[str, str]) -> Version:
+        """Some servers answer 409 to the plain loser of a create, so what is there now decides."""
+        if (mine := self._if_mine(key, sha256)) is not None:
+            return mine
+        if "IfNoneMatch" in condition and self._exists(key):
+            raise errors.PreconditionFailedError(f"{key} in {self.url} exists already")
+        raise errors.ConflictError(
+            f"{key} in {self.url} was being written by others {_CONFLICT_TRIES} times in a row", remedy="Run again."
+        )
+
+    def _if_mine(self, key: str, sha256: str) -> Version | None:
+        try:
+            info = self.head(key)
+            there = info.sha256 or hashlib.sha256(self.get_bytes(key)[0]).hexdigest()
+        except errors.NotFoundError:
+            return None
+        return info.version if there == sha256 else None
+
+    def _exists(self, key: str) -> bool:
+        try:
+            self.head(key)
+        except errors.NotFoundError:
+            return False
+        return True
+
+    def get_bytes(self, key: str) -> tuple[bytes, Version]:
+        check_key(key)
+        for attempt in range(_READ_TRIES):
+            with s3_failures(key, self.url):
+                answer = self._client.get_object(Bucket=self._bucket, Key=self._prefix + key)
+            try:
+                data = answer["Body"].read()
+            except BotoCoreError as error:  # cut while streaming: boto3 retries only up to the first byte
+                if attempt == _READ_TRIES - 1:
+                    raise explain_failure(error, key, self.url) from error
+                self._sleep(0.1 * 2**attempt)
+                continue
+            return data, Version(answer["ETag"], len(data))
+        raise AssertionError("unreachable")
+
+    def open_read(self, key: str) -> IO[bytes]:
+        check_key(key)
+        with s3_failures(key, self.url):
+            answer = self._client.get_object(Bucket=self._bucket, Key=self._prefix + key)
+        return io.BufferedReader(_Stream(answer["Body"], key, self.url), 1 << 20)
+
+    def local_path(self, key: str) -> Path | None:
+        check_key(key)
+        return None
+
+    def head(self, key: str) -> ObjectInfo:
+        check_key(key)
+        try:
+            with s3_failures(key, self.url):
+                answer = self._client.head_object(Bucket=self._bucket, Key=self._prefix + key)
+        except errors.NotFoundError:
+            self._see_bucket()
+            raise
+        version = Version(answer["ETag"], answer["ContentLength"])
+        return ObjectInfo(key, version, answer.get("ContentType", ""), answer.get("Metadata", {}).get("sha256"))
+
+    def _see_bucket(self) -> None:
+        """HEAD answers a missing bucket and a missing object alike, so the first miss asks for the bucket."""
+        if self._bucket_seen:
+            return
+        try:
+            self._client.head_bucket(Bucket=self._bucket)
+        except ClientError as error:
+            if error.response.get("ResponseMetadata", {}).get("HTTPStatusCode") == 404:
+                raise no_bucket(self.url) from error
+        except BotoCoreError as error:
+            raise explain_failure(error, "the bucket", self.url) from error
+        self._bucket_seen = True
+
+    def list(self, prefix: str, *, start_after: str = "") -> Iterator[ObjectInfo]:
+        check_prefix(prefix)
+        start = {"StartAfter": self._prefix + start_after} if start_after else {}
+        pages = self._client.get_paginator("list_objects_v2").paginate(
+            Bucket=self._bucket, Prefix=self._prefix + prefix, **_any(start)
+        )
+        with s3_failures(f"listing {prefix!r}", self.url):
+            for page in pages:
+                for item in page.get("Contents", []):
+                    key = item["Key"].removeprefix(self._prefix)
+                    if key and not key.endswith("/"):  # consoles leave empty objects as folders
+                        yield ObjectInfo(key, Version(tag="", size=item["Size"]), content_type="")
+
+    def delete(self, key: str, *, if_match: str | None = None) -> None:
+        check_key(key)
+        condition = {"IfMatch": if_match} if if_match is not None else {}
+        try:
+            with s3_failures(key, self.url):
+                self._client.delete_object(Bucket=self._bucket, Key=self._prefix + key, **_any(condition))
+        except errors.NotFoundError:
+            return
+
+
+class _Stream(io.RawIOBase):
+    """The body of an answer, with the store's errors in the place of boto3's."""
+
+    def __init__(self, body: Any, key: str, url: str) -> None:
+        self._body = body
+        self._key = key
+        self._url = url
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        with s3_failures(self._key, self._url):
+            return int(self._body.readinto(buffer))
+
+    def close(self) -> None:
+        if not self.closed:
+            self._body.close()
+        super().close()
+
+
+def _agreed(key: str, found: str, announced: str | None) -> str:
+    """Checked here too: not every server refuses bytes that do not match their checksum."""
+    if announced not in (None, found):
+        raise errors.IntegrityError(f"{key}: {announced} was announced, {found} arrived")
+    return found
+
+
+def _condition(if_absent: bool, if_match: str | None) -> dict[str, str]:
+    if if_absent:
+        return {"IfNoneMatch": "*"}
+    return {"IfMatch": if_match} if if_match is not None else {}
+
+
+def _was_resent(error: errors.StoreError) -> bool:
+    cause = error.__cause__
+    return isinstance(cause, ClientError) and cause.response.get("ResponseMetadata", {}).get("RetryAttempts", 0) > 0
+
+
+def _any(values: dict[str, str]) -> dict[str, Any]:
+    """Optional arguments, for a client whose type has no place for 'not given'."""
+    return dict(values)
