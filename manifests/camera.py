@@ -12,9 +12,19 @@ from difflib import get_close_matches
 # move → its other names. The first word that people should write is the key.
 MOVES: dict[str, tuple[str, ...]] = {
     "static": ("locked off", "locked-off", "locked camera", "still camera", "fixed camera", "tripod", "no movement"),
-    "dolly in": ("push in", "push-in", "move in", "track in", "creep in", "moves closer"),
-    "dolly out": ("pull out", "pull back", "pull-out", "push out", "move back", "track out"),
-    "truck": ("tracking shot", "track left", "track right", "tracks", "slide left", "slide right", "lateral move"),
+    "dolly in": ("dolly forward", "push in", "push-in", "move in", "track in", "creep in", "moves closer"),
+    "dolly out": ("dolly back", "pull out", "pull back", "pull-out", "push out", "move back", "track out"),
+    "truck": (
+        "dolly left",
+        "dolly right",
+        "tracking shot",
+        "track left",
+        "track right",
+        "tracks",
+        "slide left",
+        "slide right",
+        "lateral move",
+    ),  # fmt: skip
     "follow": ("following shot", "follows"),
     "pan": ("pans", "panning"),
     "tilt": ("tilts", "tilting"),

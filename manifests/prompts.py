@@ -122,7 +122,8 @@ def camera_sentence(prompt: Prompt) -> str:
         if camera.focus:
             parts.append(camera.focus if re.search(r"\bfocus", camera.focus, re.I) else f"focus on {camera.focus}")
         if camera.hold:
-            parts.append(camera.hold if re.match(r"(?:hold|keep)", camera.hold, re.I) else f"holding {camera.hold}")
+            said = re.search(r"\b(?:stays?|remains?|kept|keep(?:s|ing)?|hold(?:s|ing)?)\b", camera.hold, re.I)
+            parts.append(camera.hold if said else f"holding {camera.hold}")
         return ", ".join(part for part in parts if part)
     if isinstance(camera, tuple):
         return ", then ".join(beat.strip(" .,;") for beat in camera)

@@ -77,6 +77,15 @@ def native_size(card: ModelCard, path: str, ratio: str) -> str | None:
     return None
 
 
+def still_size(card: ModelCard, ratio: str) -> str | None:
+    """The size of a still for an aspect ratio: the one with 1080 lines on its short side, else the largest sold."""
+    endpoint = find_endpoint(card, "/v1/text_to_image")
+    wide, high = (int(n) for n in ratio.split(":"))
+    sizes = [tuple(int(n) for n in size.split(":")) for size in (endpoint.ratios if endpoint else ())]
+    fitting = [(min(size) != 1080, -size[0], size) for size in sizes if size[0] * high == size[1] * wide]
+    return "{}:{}".format(*min(fitting)[2]) if fitting else None
+
+
 def price_take(card: ModelCard, endpoint: str, ratio: str, seconds: int, *, audio: bool = False) -> int:
     """Credits of one take. `endpoint` is the create path, `ratio` the output size ("1280:720").
 

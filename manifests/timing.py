@@ -57,7 +57,7 @@ class ShotCut:
 
 @dataclass(frozen=True, slots=True)
 class Join:
-    """A transition: film frames [at, at + frames) show both shots. A plain cut is no join."""
+    """A dissolve: film frames [at, at + frames) show both shots. A plain cut is no join."""
 
     kind: str
     at: int
@@ -145,8 +145,8 @@ def cut_of(spot: Spot, models: Mapping[str, ModelCard]) -> Cut:
 
 
 def _joins(spot: Spot) -> tuple[Join, ...]:
-    """Only between neighbours: anything else is no transition, and `manifests.capability` says so."""
-    wanted = {t.between: t for t in spot.edit.transitions if t.kind != "cut"}
+    """Dissolves between neighbours; every other kind is a plain cut until it is built."""
+    wanted = {t.between: t for t in spot.edit.transitions if t.kind == "dissolve"}
     joins, boundary = [], 0
     for earlier, later in zip(spot.shots, spot.shots[1:], strict=False):
         boundary += screen_frames(earlier.duration)

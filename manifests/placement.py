@@ -1,0 +1,73 @@
+"""What a placement will not take: unknown profiles, sizes it does not list, lengths it does not run.
+
+The tables are `profiles/*.yaml`. Whether an encoded file is right is measured elsewhere, on the file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from decimal import Decimal
+
+from manifests.catalogue import Profile
+from manifests.diagnostics import Diagnostic, suggest
+from manifests.loaded import LoadedSpot
+from manifests.schema import Deliver
+from manifests.timing import FILM_RATE
+
+CEILINGS = {"720p": 720, "1080p": 1080, "1440p": 1440, "2160p": 2160}  # lines of the short side
+
+
+def check_deliver(loaded: LoadedSpot, profiles: Mapping[str, Profile], frames: int) -> Iterator[Diagnostic]:
+    """`frames` is the film's length."""
+    seen: dict[tuple[str, str], int] = {}
+    for number, deliver in enumerate(loaded.spot.deliver):
+        path = f"deliver[{number}]"
+        first = seen.setdefault((deliver.profile, deliver.ratio), number)
+        if first != number:
+            detail = f"{deliver.profile} in {deliver.ratio} is delivered already, by item {first + 1}"
+            yield Diagnostic("delivered twice", detail, path, loaded.where(path), "keep one of the two")
+            continue
+        profile = profiles.get(deliver.profile)
+        if profile is None:
+            detail = f"no profile is called `{deliver.profile}`{suggest(deliver.profile, profiles)}"
+            where = loaded.where(f"{path}.profile")
+            yield Diagnostic("unknown profile", detail, f"{path}.profile", where, f"profiles: {', '.join(profiles)}")
+        else:
+            yield from _check_size(loaded, path, deliver, profile)
+            yield from _check_length(loaded, path, profile, frames)
+
+
+def _check_size(loaded: LoadedSpot, path: str, deliver: Deliver, profile: Profile) -> Iterator[Diagnostic]:
+    made, where = loaded.spot.generate.ratio, loaded.where(f"{path}.ratio")
+    size = profile.sizes.get(deliver.ratio)
+    if size is None:
+        detail = f"{profile.name} takes no {deliver.ratio}"
+        remedy = f"it takes {', '.join(profile.sizes)}"
+        yield Diagnostic("ratio not delivered", detail, f"{path}.ratio", where, remedy)
+        return
+    if deliver.ratio != made:
+        detail = f"{deliver.ratio} is to be delivered, and the film is made in {made}"
+        remedy = "set `generate.ratio`, or write one manifest for each ratio: variants are not built yet"
+        yield Diagnostic("ratio not made", detail, f"{path}.ratio", where, remedy)
+    ceiling = loaded.spot.generate.upscale.to
+    if min(size) > CEILINGS[ceiling]:
+        detail = f"{profile.name} needs {size[0]}x{size[1]}, above the ceiling `{ceiling}`"
+        address = "generate.upscale.to"
+        yield Diagnostic(
+            "ceiling too low", detail, address, loaded.where(address), "raise it, or leave the profile out"
+        )
+
+
+def _check_length(loaded: LoadedSpot, path: str, profile: Profile, frames: int) -> Iterator[Diagnostic]:
+    where = loaded.where(f"{path}.profile")
+    seconds = f"{Decimal(frames) / FILM_RATE:.3f}".rstrip("0").rstrip(".")
+    if profile.lengths_seconds and frames not in {length * FILM_RATE for length in profile.lengths_seconds}:
+        wanted = " or ".join(str(length) for length in profile.lengths_seconds)
+        nearest = min(profile.lengths_seconds, key=lambda length: abs(length * FILM_RATE - frames)) * FILM_RATE
+        detail = f"{profile.name} runs exactly {wanted} s; the film has {frames} frames ({seconds} s)"
+        verb = "shorten" if frames > nearest else "lengthen"
+        remedy = f"{verb} it by {abs(frames - nearest)} frames to {nearest}, or leave the profile out"
+        yield Diagnostic("length not taken", detail, f"{path}.profile", where, remedy)
+    if profile.maximum_seconds is not None and frames > profile.maximum_seconds * FILM_RATE:
+        detail = f"{profile.name} takes at most {profile.maximum_seconds} s; the film has {seconds} s"
+        yield Diagnostic("length not taken", detail, f"{path}.profile", where, "shorten it, or leave the profile out")
