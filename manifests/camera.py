@@ -24,7 +24,7 @@ MOVES: dict[str, tuple[str, ...]] = {
         "slide left",
         "slide right",
         "lateral move",
-    ),  # fmt: skip
+    ),
     "follow": ("following shot", "follows"),
     "pan": ("pans", "panning"),
     "tilt": ("tilts", "tilting"),

@@ -11,8 +11,8 @@ from decimal import Decimal
 from manifests.catalogue import ModelCard, Profile
 from manifests.diagnostics import Diagnostic, suggest
 from manifests.images import ImageFacts, check_images
-from manifests.placement import check_deliver
 from manifests.loaded import LoadedSpot
+from manifests.placement import check_deliver
 from manifests.prompts import compose_still, compose_video, prompt_units
 from manifests.ratecard import find_endpoint, native_size, still_size
 from manifests.schema import Shot
