@@ -7,14 +7,30 @@ our own tables the same way. The only module that knows YAML. Reads files, never
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from pathlib import Path
+from typing import Generic, TypeVar
 
 import yaml
 
-from manifests.diagnostics import Diagnostic, ManifestError, Where
-from manifests.nodes import Items, Map, Node, Scalar, to_data
+from manifests.check import check_references
+from manifests.diagnostics import Diagnostic, ManifestError, Where, sort_diagnostics, suggest
+from manifests.leaks import find_secrets
+from manifests.loaded import FileUse, LoadedSpot
+from manifests.nodes import Items, Map, Node, Scalar, child, to_data
+from manifests.overrides import apply_overrides
+from manifests.paths import collect_files, find_root, resolve_file
+from manifests.problems import repair, validate
+from manifests.rights import check_rights
+from manifests.schema import Brand, Model, Spot
+from manifests.unbuilt import LATER_KINDS, not_applied, refuse_unbuilt
+from manifests.upgrade import upgrade_tree
+
+__all__ = ["FileUse", "LoadedSpot", "load_brand", "load_data", "load_spot", "parse_yaml"]
+
+M = TypeVar("M", bound=Model)
 
 MAX_BYTES = 1_000_000  # a manifest of a thousand shots has a third of this
 MAX_VALUES = 100_000  # with every alias written out
@@ -40,6 +56,111 @@ _REMEDIES = (
     ("found unexpected end of stream", "a quote is not closed"),
     ("found undefined tag handle", "tags are not taken: remove the word that starts with `!`"),
 )
+
+
+def load_spot(path: Path, overrides: Sequence[str] = ()) -> LoadedSpot:
+    """The manifest, its brand kit and the files they name; raises ManifestError with everything that is wrong.
+
+    `overrides` are `--set` texts, `shots.pour.duration=5`. What is a warning is in `warnings`.
+    """
+    shown, raw = str(path), read_bytes(path)
+    tree, problems = parse_yaml(decode_text(raw, shown), shown)
+    tree, found = apply_overrides(tree, overrides, parse_yaml)
+    problems += found
+    spot = _checked_file(Spot, "spot", tree, problems)
+    path = path.absolute()
+    root = find_root(path)
+    brand_path, brand = _load_named_brand(spot.tree, path.parent, root, shown, problems)
+    if spot.value is None or brand is None or brand.value is None:
+        raise ManifestError(sort_diagnostics(problems, shown))
+    files, found = collect_files(spot.value, spot.tree, path.parent, brand.value, brand.tree, brand_path.parent, root)
+    loaded = LoadedSpot(
+        path, root, spot.value, brand.value, brand_path, raw, files,
+        not_applied=not_applied(spot.tree), tree=spot.tree, brand_tree=brand.tree,
+    )  # fmt: skip
+    found += [*check_references(loaded), *check_rights(loaded)]
+    warnings = [problem for problem in found if problem.severity == "warning"]
+    errors = [problem for problem in found if problem.severity == "error"]
+    if problems or errors:
+        raise ManifestError(sort_diagnostics(problems, shown) + sort_diagnostics(errors, shown))
+    return replace(loaded, warnings=tuple(sort_diagnostics(warnings, shown)))
+
+
+def load_brand(path: Path) -> Brand:
+    """A brand kit by itself."""
+    tree, problems = parse_yaml(read_text(path), str(path))
+    brand = _checked_file(Brand, "brand", tree, problems)
+    if brand.value is None or problems:
+        raise ManifestError(sort_diagnostics(problems, str(path)))
+    return brand.value
+
+
+@dataclass(frozen=True, slots=True)
+class _Checked(Generic[M]):
+    """`value` is there although problems were found where keys were only misspelt: later checks go on with it."""
+
+    tree: Node
+    value: M | None = None
+
+
+def _checked_file(model: type[M], kind: str, tree: Node, problems: list[Diagnostic]) -> _Checked[M]:
+    problems += find_secrets(tree)
+    if not isinstance(tree, Map):
+        what = "a list" if isinstance(tree, Items) else "empty" if tree.value is None else "a single value"
+        detail = f"the file is {what}; a manifest is a map of `key: value` lines"
+        problems.append(Diagnostic("not a map", detail, "", tree.where, "`shotrunner init` writes one to start from"))
+        return _Checked(tree)
+    stop = _other_kind(tree, kind)
+    unbuilt = refuse_unbuilt(tree) if kind == "spot" and not stop else []
+    problems += stop + unbuilt
+    upgraded, found = upgrade_tree(tree)
+    problems += found
+    if stop or found or any(problem.address in ("kind", "variants") for problem in unbuilt):
+        return _Checked(tree)
+    value, found = validate(model, upgraded)
+    said = {problem.where for problem in unbuilt}
+    problems += [problem for problem in found if problem.where not in said]
+    if value is None:
+        said |= {problem.where for problem in found}
+        upgraded = repair(model, upgraded)
+        value, found = validate(model, upgraded)
+        problems += [problem for problem in found if problem.where not in said]
+    return _Checked(upgraded, value)
+
+
+def _other_kind(tree: Map, kind: str) -> list[Diagnostic]:
+    entry = child(tree, "kind")
+    found = entry[1].value if entry and isinstance(entry[1], Scalar) else None
+    if entry is None or found == kind or (kind == "spot" and found in LATER_KINDS) or not isinstance(found, str):
+        return []
+    if found in ("spot", "brand"):
+        detail = f"this file is a {found}, and a {kind} is wanted here"
+    else:
+        detail = f"unknown kind `{found}`{suggest(found, ('spot', 'brand'))}"
+    remedy = "kinds: spot, brand" if found not in ("spot", "brand") else ""
+    return [Diagnostic("kind", detail, "kind", entry[1].where, remedy)]
+
+
+def _load_named_brand(
+    tree: Node, base: Path, root: Path, shown: str, problems: list[Diagnostic]
+) -> tuple[Path, _Checked[Brand] | None]:
+    entry = child(tree, "brand")
+    text = entry[1].value if entry and isinstance(entry[1], Scalar) else None
+    if entry is None or not isinstance(text, str) or not text:
+        return base, None
+    path = resolve_file(text, base, root)
+    if not isinstance(path, Path):
+        summary, detail, remedy = path
+        problems.append(Diagnostic(summary, detail, "brand", entry[1].where, remedy))
+        return base, None
+    brand_shown = str(Path(shown).parent / text)
+    try:
+        brand_tree, found = parse_yaml(read_text(path, brand_shown), brand_shown)
+    except ManifestError as problem:
+        problems += problem.diagnostics
+        return path, None
+    problems += found
+    return path, _checked_file(Brand, "brand", brand_tree, problems)
 
 
 def load_data(path: Path) -> object:

@@ -1,0 +1,102 @@
+"""What manifests can say and shotrunner does not do yet: refused with its line, or listed, never silently dropped."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from manifests.diagnostics import Diagnostic
+from manifests.nodes import Items, Map, Node, Scalar, Steps, address, find
+
+
+@dataclass(frozen=True, slots=True)
+class NotApplied:
+    """`path` with `*` for every item; `when` sees the value as plain data."""
+
+    path: str
+    why: str
+    when: Callable[[object], bool] = lambda value: value is not None
+
+
+def _other_than(*values: object) -> Callable[[object], bool]:
+    return lambda value: value is not None and value not in values
+
+
+NOT_APPLIED: tuple[NotApplied, ...] = (
+    NotApplied("copy", "texts by locale come with variants"),
+    NotApplied("generate.drafts", "nobody looks at drafts until their gate is built, so none is bought"),
+    NotApplied("generate.retry.on_moderation", "a refused shot is held", _other_than("hold")),
+    NotApplied("generate.retry.fallback", "a refused shot is held"),
+    NotApplied("shots.*.end_image", "no model sold today takes a last frame"),
+    NotApplied("shots.*.source_audio", "the sound of takes is dropped", _other_than("drop")),
+    NotApplied("edit.transitions.*.kind", "joined with a plain cut", _other_than("cut", "dissolve")),
+    NotApplied("edit.match.colour", "colour is left as filmed", _other_than("none")),
+    NotApplied("edit.match.grain", "grain is left as filmed", _other_than("none")),
+    NotApplied("sound.voiceover.fit.otherwise", "a line that does not fit fails", _other_than("fail")),
+    NotApplied("graphics.captions.burn", "captions are files beside the film", _other_than([])),
+    NotApplied("graphics.disclosure", "the label is not drawn yet", _other_than("off")),
+    NotApplied("compliance.claims", "claims are recorded, no gate waits for them", _other_than([])),
+    NotApplied("review.keyframes", "gates stop a paid run, none is shown yet"),
+    NotApplied("review.drafts", "gates stop a paid run, none is shown yet"),
+    NotApplied("review.takes", "gates stop a paid run, none is shown yet"),
+    NotApplied("review.cut", "gates stop a paid run, none is shown yet"),
+    NotApplied("naming", "files are named by the built-in pattern"),
+)
+
+LATER_KINDS = ("campaign", "schedule")
+
+
+def not_applied(tree: Node, table: tuple[NotApplied, ...] = NOT_APPLIED) -> tuple[str, ...]:
+    """What this manifest sets and nothing acts on, in the order of the table; `generate.` is left away."""
+    found: dict[str, None] = {}
+    for row in table:
+        for steps in _matches(tree, row.path.split("."), ()):
+            if row.when(_plain(find(tree, steps)[1])):
+                found[address(tree, steps).removeprefix("generate.")] = None
+    return tuple(found)
+
+
+def refuse_unbuilt(root: Map) -> list[Diagnostic]:
+    """Kinds and blocks that are errors until they are built."""
+    entry = root.entries.get("kind")
+    kind = entry[1].value if entry and isinstance(entry[1], Scalar) else None
+    if entry and kind in LATER_KINDS:
+        detail, remedy = f"`kind: {kind}` is not built yet", "run its spots one by one"
+        return [Diagnostic("not built yet", detail, "kind", entry[1].where, remedy)]
+    problems = []
+    if "variants" in root.entries:
+        where = root.entries["variants"][0]
+        remedy = "write one spot for each variant; equal shots are bought once all the same"
+        return [Diagnostic("not built yet", "`variants` is not built yet", "variants", where, remedy)]
+    for steps, scalar in _scalars(root, ()):
+        if "${" in scalar.text and not any(str(step).startswith("x-") for step in steps):
+            detail, remedy = "`${…}` is not built yet: it comes with variants", "write the value out"
+            problems.append(Diagnostic("not built yet", detail, address(root, steps), scalar.where, remedy))
+    return problems
+
+
+def _scalars(node: Node, steps: Steps) -> Iterator[tuple[Steps, Scalar]]:
+    if isinstance(node, Map):
+        for key, (_, value) in node.entries.items():
+            yield from _scalars(value, (*steps, key))
+    elif isinstance(node, Items):
+        for index, item in enumerate(node.items):
+            yield from _scalars(item, (*steps, index))
+    elif steps:
+        yield steps, node
+
+
+def _matches(node: Node, path: list[str], steps: Steps) -> Iterator[Steps]:
+    if not path:
+        yield steps
+    elif path[0] == "*":
+        for index, item in enumerate(node.items if isinstance(node, Items) else ()):
+            yield from _matches(item, path[1:], (*steps, index))
+    elif isinstance(node, Map) and path[0] in node.entries:
+        yield from _matches(node.entries[path[0]][1], path[1:], (*steps, path[0]))
+
+
+def _plain(node: Node) -> object:
+    if isinstance(node, Scalar):
+        return node.value
+    return [] if isinstance(node, Items) and not node.items else node
