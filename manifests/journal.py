@@ -158,7 +158,8 @@ class TakeHistory(Record):
         if self.result is not None or not self.intents:
             return None
         last = self.intents[-1]
-        settled = {r.attempt for r in (*self.refusals, *self.releases, *self.failures)}
+        settled = {r.attempt for r in self.refusals} | {r.attempt for r in self.releases}
+        settled |= {r.attempt for r in self.failures}
         return None if last.attempt in settled else last
 
     def task_of(self, attempt: int) -> TaskRecord | None:
@@ -274,3 +275,36 @@ class BudgetHead(Record):
     spent: int
     reserved: Mapping[str, int]  # by `{take key}-{attempt}`
     limit: int | None
+
+
+class Problem(Record):
+    """An expected failure, as it is reported."""
+
+    summary: str
+    detail: str
+    address: str | None = None
+    remedy: str = ""
+    exit_code: int
+
+
+class RunRecord(Record):
+    """One application of a plan, when it ended."""
+
+    schema_: Literal["run/1"] = Field(default="run/1", alias="schema")
+    run_id: str
+    campaign: str
+    plan: str
+    flow_runs: tuple[str, ...]
+    started: dt.datetime
+    ended: dt.datetime
+    exit_code: int
+    problems: tuple[Problem, ...]
+    calls: int  # creates sent
+    steps_made: Mapping[str, int]
+    steps_kept: Mapping[str, int]
+    cpu_seconds: float
+    spent_credits: int  # by this run
+    paid: bool
+    deliverables: tuple[str, ...]  # keys of their indexes
+    dailies: BlobRef | None
+    notices: tuple[str, ...] = ()

@@ -1,0 +1,210 @@
+"""The guard on money: nothing is created that would take reserved + spent over the limit. Play and paid purses apart.
+
+The ledger is the truth and is read once, when a purse is first touched; from then on the one process that holds the
+campaign's lease counts in memory. The head in the store is for other readers, and shows when somebody else writes too.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Literal
+
+from infra.clock import Clock
+from infra.errors import BudgetExceededError, LeaseHeldError, PreconditionFailedError
+from infra.ledger import (
+    Spending,
+    TakeRecord,
+    is_paid,
+    make_entry,
+    repair_ledger,
+    reservation_name,
+    spent_and_reserved,
+    write_entry,
+)
+from infra.patience import keep_trying
+from infra.records import read_versioned, swap_record
+from infra.storage.base import ObjectStore, Version
+from manifests.journal import BudgetHead, Intent
+from manifests.naming import budget_key
+
+PurseName = Literal["play", "paid"]
+
+
+class Purse:
+    """Running totals, and their head in the store. Writes are gathered: whoever waits shares the next one."""
+
+    def __init__(self, store: ObjectStore, clock: Clock, campaign: str, name: PurseName, limit: int | None) -> None:
+        self.name = name
+        self.limit = limit
+        self.spent = 0
+        self.reserved: dict[str, int] = {}
+        self._store = store
+        self._clock = clock
+        self._campaign = campaign
+        self._changes = 0
+        self._written = 0
+        self._writing = asyncio.Lock()
+        self._head: tuple[BudgetHead, Version] | None = None
+        self.lost = False  # another process writes this head: it believes that it holds the campaign
+
+    @property
+    def total(self) -> int:
+        return self.spent + sum(self.reserved.values())
+
+    def changed(self) -> None:
+        self._changes += 1
+
+    async def write_head(self) -> None:
+        """Returns once the store has every change made before the call. Raises LeaseHeldError."""
+        mine = self._changes
+        async with self._writing:
+            if self._written >= mine:
+                return
+            covers = self._changes
+            spent, reserved = self.spent, dict(self.reserved)
+            await keep_trying(self._clock, lambda: self._swap(spent, reserved))
+            self._written = covers
+
+    def _swap(self, spent: int, reserved: dict[str, int]) -> None:
+        """The first write of a run replaces whatever an earlier one left; later ones only what this run wrote."""
+        key = budget_key(self._campaign, self.name)
+        if self._head is None:
+            self._head = read_versioned(self._store, key, BudgetHead)
+        head = BudgetHead(
+            rev=self._head[0].rev + 1 if self._head else 1,
+            campaign=self._campaign,
+            purse=self.name,
+            spent=spent,
+            reserved=reserved,
+            limit=self.limit,
+        )
+        try:
+            self._head = (head, swap_record(self._store, key, head, expected=self._head))
+        except PreconditionFailedError as e:
+            there = read_versioned(self._store, key, BudgetHead)
+            if there is None or there[0] != head:  # equal: our own write, whose answer was lost
+                self.lost = True
+                raise LeaseHeldError(
+                    f"another process changed the budget of {self._campaign}",
+                    remedy="Only one run at a time may buy for a campaign; this one stops buying.",
+                ) from e
+            self._head = there
+
+
+class Budget:
+    """Reserve before each create, adjust to the vendor's estimate, settle or release when it has ended.
+
+    Not for two processes at once: the caller holds the campaign's lease. `paid` only says which purse `spending` tells
+    of by default; every purchase goes to the purse of its own service.
+    """
+
+    def __init__(
+        self, store: ObjectStore, clock: Clock, campaign: str, *, limit: int | None, paid: bool = True
+    ) -> None:
+        self.campaign = campaign
+        self._store = store
+        self._clock = clock
+        self._paid = paid
+        self._limit = limit
+        self._purses: dict[bool, Purse] = {}
+        self._opening = asyncio.Lock()
+        self._highest: dict[tuple[str, str, str], int] = {}
+
+    def expected(self, service: str, model: str, size_class: str, price: int) -> int:
+        """What to reserve: our price, or the highest estimate that the vendor has given for the same thing."""
+        return max(price, self._highest.get((service, model, size_class), 0))
+
+    def note_estimate(self, service: str, model: str, size_class: str, estimated: int) -> None:
+        name = (service, model, size_class)
+        self._highest[name] = max(estimated, self._highest.get(name, 0))
+
+    async def reserve(self, intent: Intent) -> None:
+        """Before the intent is written. Raises BudgetExceededError, LeaseHeldError or StoreError, holding nothing."""
+        purse = await self._purse(intent.service)
+        amount = intent.reserved_credits
+        if purse.lost:
+            raise LeaseHeldError(f"another process buys for {self.campaign}")
+        if purse.limit is not None and purse.total + amount > purse.limit:
+            raise BudgetExceededError(
+                f"{amount} credits more would make {purse.total + amount} of {purse.limit}"
+                f" ({purse.spent} spent, {purse.total - purse.spent} reserved)",
+                remedy="Raise `budget` in the manifest, or ask for fewer takes.",
+                address=intent.address,
+            )
+        name = reservation_name(intent.key, intent.attempt)
+        purse.reserved[name] = amount
+        purse.changed()
+        try:
+            await purse.write_head()
+            entry = make_entry(intent, "reserve", amount)
+            await keep_trying(self._clock, lambda: write_entry(self._store, entry))
+        except BaseException:
+            purse.reserved.pop(name, None)
+            purse.changed()
+            raise
+
+    async def adjust(self, intent: Intent, size_class: str, estimated: int | None) -> None:
+        """The vendor accepted and said the most that it may charge. May pass the limit: then nothing more is bought."""
+        if estimated is None:
+            return
+        self.note_estimate(intent.service, intent.model, size_class, estimated)
+        purse = await self._purse(intent.service)
+        name = reservation_name(intent.key, intent.attempt)
+        if name in purse.reserved:
+            purse.reserved[name] = estimated
+            await self._write_if_ours(purse)
+
+    async def settle(self, intent: Intent, record: TakeRecord, spent: int) -> None:
+        """`record` is the result, failure or release that ended it; another campaign's goes to its own ledger."""
+        await self._close(intent, record, "settle", spent)
+
+    async def release(self, intent: Intent, record: TakeRecord) -> None:
+        """Certainly nothing was bought; `record` is the refusal."""
+        await self._close(intent, record, "release", intent.reserved_credits)
+
+    async def forget(self, intent: Intent) -> None:
+        """The intent was not written: somebody else's came first. A reservation without an intent counts nothing."""
+        purse = await self._purse(intent.service)
+        purse.reserved.pop(reservation_name(intent.key, intent.attempt), None)
+        await self._write_if_ours(purse)
+
+    async def spending(self, *, paid: bool | None = None) -> Spending:
+        purse = await self._purse_of(self._paid if paid is None else paid)
+        return Spending(purse.spent, dict(purse.reserved))
+
+    async def _close(self, intent: Intent, record: TakeRecord, kind: str, amount: int) -> None:
+        entry = make_entry(intent, kind, amount, record=record)
+        if intent.campaign != self.campaign:
+            await keep_trying(self._clock, lambda: write_entry(self._store, entry))
+            return
+        purse = await self._purse(intent.service)
+        purse.reserved.pop(reservation_name(intent.key, intent.attempt), None)
+        purse.spent += amount if kind == "settle" else 0
+        await keep_trying(self._clock, lambda: write_entry(self._store, entry))
+        await self._write_if_ours(purse)
+
+    async def _write_if_ours(self, purse: Purse) -> None:
+        """After a purchase: a head that is no longer ours stops the next create, never the collecting of this one."""
+        purse.changed()
+        if purse.lost:
+            return
+        try:
+            await purse.write_head()
+        except LeaseHeldError:
+            return
+
+    async def _purse(self, service: str) -> Purse:
+        return await self._purse_of(is_paid(service))
+
+    async def _purse_of(self, paid: bool) -> Purse:
+        async with self._opening:
+            if paid not in self._purses:
+                purse = Purse(self._store, self._clock, self.campaign, "paid" if paid else "play", self._limit)
+                spending = await asyncio.to_thread(self._read_ledger, paid)
+                purse.spent, purse.reserved = spending.spent, dict(spending.reserved)
+                self._purses[paid] = purse
+        return self._purses[paid]
+
+    def _read_ledger(self, paid: bool) -> Spending:
+        repair_ledger(self._store, self.campaign)
+        return spent_and_reserved(self._store, self.campaign, paid=paid)

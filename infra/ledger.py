@@ -1,0 +1,246 @@
+"""What was asked, paid and received, as create-only records in the store. Appends and reads; decides nothing.
+
+The records of a take are the truth. Ledger entries are the same money seen by campaign, and can be written again from
+them: every entry that follows from records gets the record's own time, so that writing it twice is writing it once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from infra.errors import NotFoundError, PreconditionFailedError
+from infra.records import create_record, read_record
+from infra.storage.base import ObjectStore
+from manifests.journal import (
+    Failure,
+    Intent,
+    LedgerEntry,
+    Record,
+    Refusal,
+    Release,
+    Result,
+    TakeHistory,
+    TaskRecord,
+)
+from manifests.naming import (
+    ledger_key,
+    ledger_prefix,
+    parse_take_record_key,
+    take_prefix,
+    take_record_key,
+)
+
+FREE_SERVICE = "backlot"  # charges play credits; every other service is paid
+_THREADS = 16
+_MODELS: Mapping[str, type[Record]] = {
+    "intent": Intent,
+    "task": TaskRecord,
+    "refused": Refusal,
+    "released": Release,
+    "failed": Failure,
+    "result": Result,
+}
+_NAMES = {model: name for name, model in _MODELS.items()}
+TakeRecord = Intent | TaskRecord | Refusal | Release | Failure | Result
+R = TypeVar("R", bound=Record)
+T = TypeVar("T")
+U = TypeVar("U")
+
+
+@dataclass(frozen=True)
+class Spending:
+    """Of one campaign and purse, in credits. `reserved`, by `{take key}-{attempt}`: in flight or unknown."""
+
+    spent: int = 0
+    reserved: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def total(self) -> int:
+        return self.spent + sum(self.reserved.values())
+
+
+def read_history(store: ObjectStore, key: str) -> TakeHistory:
+    """All records of one key, as the store holds them now."""
+    found: dict[type[Record], list[Record]] = {model: [] for model in _NAMES}
+    for info in store.list(take_prefix(key)):
+        _, name, _ = parse_take_record_key(info.key)
+        found[_MODELS[name]].append(_read(store, info.key, _MODELS[name]))
+    results = _of(found, Result)
+    return TakeHistory(
+        key=key,
+        intents=_by_attempt(_of(found, Intent)),
+        tasks=_by_attempt(_of(found, TaskRecord)),
+        refusals=_by_attempt(_of(found, Refusal)),
+        releases=_by_attempt(_of(found, Release)),
+        failures=_by_attempt(_of(found, Failure)),
+        result=results[0] if results else None,
+    )
+
+
+def read_histories(store: ObjectStore, keys: Iterable[str]) -> dict[str, TakeHistory]:
+    """Many at once: on a bucket each costs several round trips."""
+    wanted = list(dict.fromkeys(keys))
+    return dict(zip(wanted, _in_threads(lambda key: read_history(store, key), wanted), strict=True))
+
+
+def write_take_record(store: ObjectStore, record: TakeRecord) -> None:
+    """Create-only. Raises PreconditionFailedError when another writer's record is there."""
+    name = _NAMES[type(record)]
+    key = take_record_key(record.key, name, None if name == "result" else record.attempt)
+    create_record(store, key, record)
+
+
+def is_paid(service: str) -> bool:
+    return service != FREE_SERVICE
+
+
+def write_entry(store: ObjectStore, entry: LedgerEntry) -> None:
+    """One movement, once: when it is there already, by us or by a repair, nothing is left to do."""
+    try:
+        create_record(store, ledger_key(entry.campaign, entry.key, entry.attempt, entry.kind), entry)
+    except PreconditionFailedError:
+        return
+
+
+def entries_of(history: TakeHistory, campaign: str) -> list[LedgerEntry]:
+    """What the records of one take mean for this campaign's money.
+
+    An unknown that was released, either way, counts as spent in full: nobody knows better.
+    """
+    entries: list[LedgerEntry] = []
+    for intent in history.intents:
+        if intent.campaign != campaign:
+            continue
+        entries.append(make_entry(intent, "reserve", intent.reserved_credits))
+        closing = _closing(history, intent)
+        if closing is not None:
+            entries.append(closing)
+    return entries
+
+
+def make_entry(
+    intent: Intent,
+    kind: str,
+    credits: int,
+    *,
+    record: TakeRecord | None = None,
+) -> LedgerEntry:
+    """`record` is what closes the intent; without one the movement has the intent's time."""
+    return LedgerEntry.model_validate(
+        {
+            "campaign": intent.campaign,
+            "key": intent.key,
+            "attempt": intent.attempt,
+            "kind": kind,
+            "credits": credits,
+            "vendor_units": record.vendor_units if isinstance(record, Result) else None,
+            "service": intent.service,
+            "model": intent.model,
+            "what": intent.what,
+            "address": intent.address,
+            "paid": is_paid(intent.service),
+            "at": record.at if record else intent.at,
+        }
+    )
+
+
+def _closing(history: TakeHistory, intent: Intent) -> LedgerEntry | None:
+    def of(records: Sequence[R]) -> R | None:
+        return next((r for r in records if getattr(r, "attempt", None) == intent.attempt), None)
+
+    if history.result is not None and history.result.attempt == intent.attempt:
+        return make_entry(intent, "settle", history.result.credits, record=history.result)
+    if failure := of(history.failures):
+        return make_entry(intent, "settle", failure.credits, record=failure)
+    if refusal := of(history.refusals):
+        return make_entry(intent, "release", intent.reserved_credits, record=refusal)
+    if release := of(history.releases):
+        return make_entry(intent, "settle", open_credits(history, intent), record=release)
+    return None
+
+
+def open_credits(history: TakeHistory, intent: Intent) -> int:
+    """What an intent without an outcome holds: the vendor's own estimate where it gave one."""
+    task = history.task_of(intent.attempt)
+    return intent.reserved_credits if task is None or task.estimated_credits is None else task.estimated_credits
+
+
+def read_entries(store: ObjectStore, campaign: str) -> list[LedgerEntry]:
+    keys = [info.key for info in store.list(ledger_prefix(campaign))]
+    return _in_threads(lambda key: _read(store, key, LedgerEntry), keys)
+
+
+def repair_ledger(store: ObjectStore, campaign: str, keys: Iterable[str] = ()) -> list[LedgerEntry]:
+    """Writes what a crash left out, from the records of `keys` and of every take that the ledger holds open.
+
+    Only the holder of the campaign's lease may call it. Returns the entries that were missing.
+    """
+    known = {(e.key, e.attempt, e.kind): e for e in read_entries(store, campaign)}
+    histories = read_histories(store, [*keys, *(key for key, _ in _open(known.values()))])
+    missing = [
+        entry
+        for history in histories.values()
+        for entry in entries_of(history, campaign)
+        if (entry.key, entry.attempt, entry.kind) not in known
+    ]
+    _in_threads(lambda entry: write_entry(store, entry), missing)
+    return missing
+
+
+def spent_and_reserved(store: ObjectStore, campaign: str, *, paid: bool) -> Spending:
+    """Totals of one purse. Open reservations are looked up in the take records, so a crash does not bend the figures.
+
+    A reservation without an intent was never sent and counts nothing.
+    """
+    entries = [e for e in read_entries(store, campaign) if e.paid is paid]
+    spent = sum(e.credits for e in entries if e.kind == "settle")
+    open_keys = _open(entries)
+    histories = read_histories(store, [key for key, _ in open_keys])
+    reserved: dict[str, int] = {}
+    for key, attempt in open_keys:
+        history = histories[key]
+        intent = next((i for i in history.intents if i.attempt == attempt and i.campaign == campaign), None)
+        if intent is None:
+            continue
+        closing = _closing(history, intent)
+        if closing is None:
+            reserved[reservation_name(key, attempt)] = open_credits(history, intent)
+        elif closing.kind == "settle":
+            spent += closing.credits
+    return Spending(spent, reserved)
+
+
+def reservation_name(key: str, attempt: int) -> str:
+    return f"{key}-{attempt}"
+
+
+def _open(entries: Iterable[LedgerEntry]) -> list[tuple[str, int]]:
+    """Reserved, and neither settled nor released."""
+    found = list(entries)
+    closed = {(e.key, e.attempt) for e in found if e.kind != "reserve"}
+    return [(e.key, e.attempt) for e in found if e.kind == "reserve" and (e.key, e.attempt) not in closed]
+
+
+def _read(store: ObjectStore, key: str, model: type[R]) -> R:
+    record = read_record(store, key, model)
+    if record is None:
+        raise NotFoundError(f"{key} was listed and is gone", remedy="Nothing but gc deletes: look at who else does.")
+    return record
+
+
+def _of(found: Mapping[type[Record], list[Record]], model: type[R]) -> list[R]:
+    return [r for r in found[model] if isinstance(r, model)]
+
+
+def _by_attempt(records: list[R]) -> tuple[R, ...]:
+    return tuple(sorted(records, key=lambda r: int(getattr(r, "attempt", 0))))
+
+
+def _in_threads(work: Callable[[T], U], items: Sequence[T]) -> list[U]:
+    if len(items) < 2:
+        return [work(item) for item in items]
+    with ThreadPoolExecutor(_THREADS) as pool:
+        return list(pool.map(work, items))
