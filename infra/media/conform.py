@@ -1,6 +1,6 @@
 """A take, a still or a card as exactly the frames that the cut shows, at the film's size, rate and colour.
 
-One encode at near-lossless quality. Frames are relabelled to the new rate one for one: never dropped, doubled or blended.
+One encode at near-lossless quality. Frames are relabelled to the new rate one for one, none dropped or blended.
 """
 
 from __future__ import annotations
