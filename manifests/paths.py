@@ -43,7 +43,8 @@ def resolve_file(text: str, base: Path, root: Path) -> Path | tuple[str, str, st
     except (OSError, RuntimeError, ValueError) as problem:  # a loop of links, a name too long, a NUL
         reason = getattr(problem, "strerror", None) or "not a possible path"
         return "not a file", f"`{text[:100]}` cannot be used: {reason}", ""
-    return path.absolute()
+    plain = Path(*_collapsed(path.absolute()))
+    return plain if plain.resolve() == real else real  # `..` after a link leads elsewhere
 
 
 def _outside(text: str, base: Path, root: Path) -> tuple[str, str, str]:

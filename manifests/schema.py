@@ -161,10 +161,10 @@ class Generate(Model):
     takes: Count = Field(default=3, description="Takes of each shot. Three to five; one leaves no choice.")
     seed: Seed = Field(default=0, description="Base seed; every take gets its own, derived and recorded.")
     ratio: Ratio = Field(default="16:9", description="Shape of the picture, in quotes.", examples=["16:9"])
+    drafts: DraftSettings | None = Field(default=None, description="Cheap first takes for a drafts gate.")
     keyframe: KeyframeSettings | None = Field(
         default=None, description="Make stills first. Needed when references meet a model that takes none."
     )
-    drafts: DraftSettings | None = Field(default=None, description="Cheap first takes for a drafts gate.")
     upscale: UpscaleSettings = Field(default=UpscaleSettings(), description="How far takes may be scaled up.")
     retry: RetrySettings = Field(default=RetrySettings(), description="What happens when a take fails.")
 

@@ -1,0 +1,100 @@
+"""JSON Schema 2020-12 of the manifests, generated from the models, for editors and other people's tools.
+
+`python -m manifests.jsonschema` writes the committed file anew; a test compares the two.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, Final
+
+from pydantic import BaseModel
+from pydantic.json_schema import GenerateJsonSchema, JsonSchemaMode, JsonSchemaValue, models_json_schema
+from pydantic_core import CoreSchema, core_schema
+
+from manifests.schema import PROMPT_FIELDS, Brand, Spot
+
+SCHEMA_FILE: Final = Path(__file__).with_name("manifest.schema.json")
+_BOUNDS = (("ge", "minimum"), ("gt", "exclusiveMinimum"), ("le", "maximum"), ("lt", "exclusiveMaximum"))
+
+
+class _People(GenerateJsonSchema):
+    """Numbers are numbers in people's files; that our own JSON holds them as text is nobody's business there."""
+
+    def decimal_schema(self, schema: core_schema.DecimalSchema) -> JsonSchemaValue:
+        bounds = {name: _number(schema.get(key)) for key, name in _BOUNDS if schema.get(key) is not None}
+        return {"type": "number", **bounds}
+
+    def field_title_should_be_set(self, schema: CoreSchema | Any) -> bool:
+        return False
+
+
+def manifest_schema() -> dict[str, Any]:
+    """One schema for spots and brand kits; `kind` says which applies."""
+    kinds: dict[str, type[BaseModel]] = {"spot": Spot, "brand": Brand}
+    mode: JsonSchemaMode = "validation"
+    wanted = [(model, mode) for model in kinds.values()]
+    _, definitions = models_json_schema(wanted, by_alias=True, schema_generator=_People)
+    defs = {name: _for_people(name, value) for name, value in sorted(definitions["$defs"].items())}
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "shotrunner manifest",
+        "description": "A spot (what to make) or a brand kit (what spots share). Unknown keys are errors, except x-….",
+        "type": "object",
+        "required": ["manifest", "kind"],
+        "properties": {
+            "manifest": {"const": 1, "description": "Format version."},
+            "kind": {"enum": list(kinds), "description": "What this file is."},
+        },
+        "allOf": [
+            {
+                "if": {"properties": {"kind": {"const": kind}}, "required": ["kind"]},
+                "then": {"$ref": f"#/$defs/{model.__name__}"},
+            }
+            for kind, model in kinds.items()
+        ],
+        "$defs": defs,
+    }
+
+
+def schema_text() -> str:
+    return json.dumps(manifest_schema(), indent=2, ensure_ascii=False) + "\n"
+
+
+def _for_people(name: str, definition: dict[str, Any]) -> dict[str, Any]:
+    """What the models check in code, said in the schema's words."""
+    if definition.get("additionalProperties") is False:
+        definition["patternProperties"] = {"^x-": {"description": "Your own note or anchor; ignored."}}
+    if name == "Prompt":
+        given, absent = {"not": {"type": "null"}}, {"type": "null"}
+        fields = {**dict.fromkeys(PROMPT_FIELDS, given), "text": absent}
+        text = {**dict.fromkeys((*PROMPT_FIELDS, "layout"), absent), "text": given}
+        definition["oneOf"] = [
+            {"required": list(PROMPT_FIELDS), "properties": fields},
+            {"required": ["text"], "properties": text},
+        ]
+    _plain_defaults(definition)
+    return definition
+
+
+def _plain_defaults(value: object) -> None:
+    if isinstance(value, dict):
+        if value.get("type") == "number" and isinstance(value.get("default"), str):
+            value["default"] = _number(value["default"])
+        if value.get("type") != "number" and isinstance(value.get("default"), dict):
+            value.pop("default")  # a block left out means the defaults of its own keys, which editors show there
+        for item in value.values():
+            _plain_defaults(item)
+    elif isinstance(value, list):
+        for item in value:
+            _plain_defaults(item)
+
+
+def _number(value: object) -> int | float:
+    number = float(str(value))
+    return int(number) if number.is_integer() else number
+
+
+if __name__ == "__main__":
+    SCHEMA_FILE.write_text(schema_text(), encoding="utf-8")
