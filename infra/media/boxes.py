@@ -14,6 +14,7 @@ from typing import BinaryIO
 
 from infra.errors import MediaError
 
+MOVIE_TICKS = 240_000  # a second in the files we write: frames of every film rate and 48 kHz samples are whole in it
 LARGEST_INDEX_BYTES = 256 * 1024 * 1024
 CONTAINERS = {b"moov", b"trak", b"mdia", b"minf", b"stbl", b"edts"}
 

@@ -13,6 +13,7 @@ from typing import NamedTuple
 from pydantic import BaseModel, ConfigDict, Field
 
 from infra.errors import MediaError
+from infra.media.boxes import MOVIE_TICKS
 from infra.media.ffmpeg import run_ffmpeg
 from infra.media.probe import AGAIN, VideoFacts, probe_image, probe_video
 
@@ -178,5 +179,5 @@ def _encoding(params: Params) -> list[str]:
         *("-force_key_frames", f"expr:{forced}"),
         *("-video_track_timescale", str(rate.numerator * (1 if rate.denominator > 1 else 512))),
         *("-fflags", "+bitexact", "-flags:v", "+bitexact", "-map_metadata", "-1", "-map_chapters", "-1"),
-        *("-movflags", "+faststart", "-f", "mp4"),
+        *("-movie_timescale", str(MOVIE_TICKS), "-movflags", "+faststart", "-f", "mp4"),
     ]

@@ -48,6 +48,7 @@ class VideoFacts:
     """One file with a picture. `frames` are the packets that are shown, `header_frames` what the file claims."""
 
     container: str
+    brand: str  # of MP4 and MOV files, "qt  " for the latter; else empty
     size: int
     codec: str
     profile: str
@@ -188,6 +189,7 @@ def _gather_facts(path: Path, container: InputContainer) -> VideoFacts:
     tracks = movie.tracks if movie else ()
     return VideoFacts(
         container=container.format.name,
+        brand=movie.brand if movie else "",
         size=path.stat().st_size,
         codec=context.codec.canonical_name,
         profile=str(context.profile or ""),

@@ -19,6 +19,7 @@ from av.video.frame import PictureType
 
 from infra.errors import MediaError
 from infra.media.blend import Overlay, join_pictures, lay_over, prepare_overlay
+from infra.media.boxes import MOVIE_TICKS
 from infra.media.colour import Plane, Planes, read_planes, write_planes
 from infra.media.probe import AGAIN, probe_video
 from infra.media.reader import FrameReader
@@ -199,6 +200,7 @@ def _join_sections(params: Params, sections: list[tuple[int, int]], parts: list[
     options = {
         "fflags": "+bitexact",
         "movflags": "+faststart",
+        "movie_timescale": str(MOVIE_TICKS),
         "video_track_timescale": str(_ticks_per_second(params.frame_rate)),
     }
     with av.open(str(whole), "w", format="mp4", options=options) as target:
