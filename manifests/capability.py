@@ -16,7 +16,7 @@ from manifests.placement import check_deliver
 from manifests.prompts import compose_still, compose_video, prompt_units
 from manifests.ratecard import find_endpoint, native_size, still_size
 from manifests.schema import Shot
-from manifests.timing import FILM_RATE, ShotCut, cut_of, dissolve_halves, screen_frames
+from manifests.timing import FILM_RATE, ShotCut, cut_of
 
 __all__ = ["ImageFacts", "check_capability", "check_images", "first_frame_of"]
 
@@ -28,7 +28,7 @@ def check_capability(
     loaded: LoadedSpot, models: Mapping[str, ModelCard], profiles: Mapping[str, Profile]
 ) -> list[Diagnostic]:
     """Errors only, in the order of the manifest's blocks."""
-    found = [*_check_generate(loaded, models), *_check_transitions(loaded)]
+    found = list(_check_generate(loaded, models))
     cut = cut_of(loaded.spot, models)
     for shot, shot_cut in zip(loaded.spot.shots, cut.shots, strict=True):
         found += _check_shot(loaded, shot, shot_cut, models)
@@ -252,26 +252,6 @@ def _check_end_image(
     elif first_frame_of(loaded, shot) is None:
         detail = f"`{card.id}` takes an end image only together with a first frame"
         yield _error(loaded, path, "end image alone", detail, "give the shot a `start_image` too")
-
-
-def _check_transitions(loaded: LoadedSpot) -> Iterator[Diagnostic]:
-    """A dissolve that is longer than its shots would put three pictures on one frame."""
-    shots = loaded.spot.shots
-    frames = {shot.id: screen_frames(shot.duration) for shot in shots}
-    taken: dict[str, int] = dict.fromkeys(frames, 0)
-    for number, transition in enumerate(loaded.spot.edit.transitions):
-        if transition.kind != "dissolve" or not all(name in frames for name in transition.between):
-            continue
-        length = screen_frames(transition.duration)
-        earlier_loses, later_loses = dissolve_halves(length)
-        for name, loses in zip(transition.between, (earlier_loses, later_loses), strict=True):
-            taken[name] += loses
-            if taken[name] > frames[name]:
-                detail = f"the transitions of shot `{name}` need {taken[name]} of its {frames[name]} frames"
-                path = f"edit.transitions[{number}].duration"
-                yield _error(
-                    loaded, path, "transition too long", detail, "shorten the transition, or lengthen the shot"
-                )
 
 
 # --- sound ---

@@ -13,7 +13,6 @@ from manifests.diagnostics import Diagnostic, nearest
 from manifests.loaded import LoadedSpot
 from manifests.prompts import camera_sentence, sort_avoided
 from manifests.schema import Camera, Shot
-from manifests.timing import cut_of
 from manifests.wording import (
     MOOD_WORDS,
     count_subjects,
@@ -35,7 +34,7 @@ FEW_TAKES, MANY_TAKES = 1, 6
 
 def lint_spot(loaded: LoadedSpot) -> list[Diagnostic]:
     """Every warning, shot by shot."""
-    found = [*_lint_takes(loaded), *_lint_cues(loaded)]
+    found = list(_lint_takes(loaded))
     for shot in loaded.spot.shots:
         for part in (_lint_words, _lint_action, _lint_camera, _lint_subject, _lint_motion, _lint_image):
             found += part(loaded, shot)
@@ -169,14 +168,6 @@ def _lint_image(loaded: LoadedSpot, shot: Shot) -> Iterator[Diagnostic]:
         what = f"`{products[0]}`" if products else "a person"
         remedy = "give it a `start_image`, or set `generate.keyframe` and list references"
         yield _warn(loaded, base, "no image", f"{what} from text alone will look different in every take", remedy)
-
-
-def _lint_cues(loaded: LoadedSpot) -> Iterator[Diagnostic]:
-    """What hangs past the film's end is cut off there."""
-    for cue in cut_of(loaded.spot, {}).cues:
-        if cue.cut_off:
-            detail = f"ends {cue.cut_off} frames after the film, and is cut off there"
-            yield _warn(loaded, cue.path, "past the end", detail)
 
 
 def _listed(words: list[str]) -> str:

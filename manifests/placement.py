@@ -1,6 +1,7 @@
 """What a placement will not take: unknown profiles, sizes it does not list, lengths it does not run.
 
-The tables are `profiles/*.yaml`. Whether an encoded file is right is measured elsewhere, on the file.
+The tables are `profiles/*.yaml`. Which pairs are delivered is `manifests.check`; whether an encoded file is right is
+measured on the file.
 """
 
 from __future__ import annotations
@@ -19,14 +20,8 @@ CEILINGS = {"720p": 720, "1080p": 1080, "1440p": 1440, "2160p": 2160}  # lines o
 
 def check_deliver(loaded: LoadedSpot, profiles: Mapping[str, Profile], frames: int) -> Iterator[Diagnostic]:
     """`frames` is the film's length."""
-    seen: dict[tuple[str, str], int] = {}
     for number, deliver in enumerate(loaded.spot.deliver):
         path = f"deliver[{number}]"
-        first = seen.setdefault((deliver.profile, deliver.ratio), number)
-        if first != number:
-            detail = f"{deliver.profile} in {deliver.ratio} is delivered already, by item {first + 1}"
-            yield Diagnostic("delivered twice", detail, path, loaded.where(path), "keep one of the two")
-            continue
         profile = profiles.get(deliver.profile)
         if profile is None:
             detail = f"no profile is called `{deliver.profile}`{suggest(deliver.profile, profiles)}"
@@ -38,17 +33,13 @@ def check_deliver(loaded: LoadedSpot, profiles: Mapping[str, Profile], frames: i
 
 
 def _check_size(loaded: LoadedSpot, path: str, deliver: Deliver, profile: Profile) -> Iterator[Diagnostic]:
-    made, where = loaded.spot.generate.ratio, loaded.where(f"{path}.ratio")
+    where = loaded.where(f"{path}.ratio")
     size = profile.sizes.get(deliver.ratio)
     if size is None:
         detail = f"{profile.name} takes no {deliver.ratio}"
         remedy = f"it takes {', '.join(profile.sizes)}"
         yield Diagnostic("ratio not delivered", detail, f"{path}.ratio", where, remedy)
         return
-    if deliver.ratio != made:
-        detail = f"{deliver.ratio} is to be delivered, and the film is made in {made}"
-        remedy = "set `generate.ratio`, or write one manifest for each ratio: variants are not built yet"
-        yield Diagnostic("ratio not made", detail, f"{path}.ratio", where, remedy)
     ceiling = loaded.spot.generate.upscale.to
     if min(size) > CEILINGS[ceiling]:
         detail = f"{profile.name} needs {size[0]}x{size[1]}, above the ceiling `{ceiling}`"
