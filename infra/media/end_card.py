@@ -1,0 +1,225 @@
+"""An end card laid out from its template: logo first, then line after line, each fading up a little into its place."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import cv2
+import numpy as np
+from PIL import Image, UnidentifiedImageError
+
+from infra.errors import MediaError
+from infra.media.card_template import Box, Template, Words, parse_colour, read_template
+from infra.media.layers import Colour, Layer, Pixels
+from infra.media.lettering import LINE_HEIGHT, Coverage, block_size, cap_height, draw_block, measure_with
+from infra.media.safe import Safe
+from infra.media.type_setting import Setting, check_text, fit_text
+
+SMALLEST = 0.024  # of the shorter side: no text of a card is set smaller
+SHRINKS_TO = 0.62  # of its size in the template
+STAGGER = 0.45  # of a fade, from one element to the next
+RISE = 0.010  # of the shorter side
+
+
+@dataclass(frozen=True)
+class Laid:
+    layers: list[Layer]
+    ground: Colour
+    lines: list[str]
+    smallest: float  # size of the smallest text, in pixels
+    smallest_cap: float
+
+
+@dataclass(frozen=True)
+class _Frame:
+    """Template units to pixels: about the middle, by the shorter side, and smaller where something would leave the
+    safe area."""
+
+    size: tuple[int, int]
+    view: tuple[float, float]
+    scale: float
+
+    def x(self, value: float) -> float:
+        return self.size[0] / 2 + (value - self.view[0] / 2) * self.scale
+
+    def y(self, value: float) -> float:
+        return self.size[1] / 2 + (value - self.view[1] / 2) * self.scale
+
+
+def card_layers(
+    template: Path,
+    font: Path,
+    logo: Path | None,
+    fields: Mapping[str, str],
+    colours: Mapping[str, str],
+    size: tuple[int, int],
+    safe: Safe,
+    *,
+    frames: int,
+    fade: int,
+) -> Laid:
+    """Raises MediaError for a field without a text in the template, text that does not fit, or texts that meet."""
+    read = _filled(read_template(template, colours), fields, template)
+    frame = _frame(read, size, safe)
+    ground = parse_colour(colours["paper"])
+    pieces: list[tuple[int, Layer]] = []  # 0: there from the start, 1: the logo, 2: words, 3: shapes
+    settings: list[Setting] = []
+    boxes: list[tuple[str, tuple[float, float, float, float]]] = []
+    for element in read.elements:
+        if isinstance(element, Words):
+            layer, setting, box = _set(element, frame, font, safe)
+            pieces.append((2, layer))
+            settings.append(setting)
+            boxes.append((element.text, box))
+        elif element.colour is None:
+            pieces.append((1, _logo(element, frame, logo)))
+        elif _bleeds(element, read):
+            if element.opacity == 1 and not pieces:
+                ground = element.colour
+            else:
+                whole = np.full(size[::-1], element.opacity, np.float32)
+                pieces.append((0, Layer(element.colour, whole)))
+        else:
+            pieces.append((3, _shape(element, frame)))
+    _keep_apart(boxes)
+    smallest = min((setting.size for setting in settings), default=0.0)
+    return Laid(
+        layers=_build_in(pieces, frames, fade, RISE * min(size)),
+        ground=ground,
+        lines=[line for setting in settings for line in setting.lines],
+        smallest=smallest,
+        smallest_cap=cap_height(font, smallest) if smallest else 0.0,
+    )
+
+
+def _filled(template: Template, fields: Mapping[str, str], path: Path) -> Template:
+    """Texts with their fields' words. A text with an id and no words is left out, as is a field left empty."""
+    known = {element.id for element in template.elements if isinstance(element, Words) and element.id}
+    for name in fields:
+        if name not in known:
+            raise MediaError(
+                f"the card {path.name} has no text for the field {name!r}; it has {', '.join(sorted(known)) or 'none'}",
+                remedy=f'give a <text> of the template id="{name}", or take the field out',
+            )
+    filled: list[Box | Words] = []
+    for element in template.elements:
+        if isinstance(element, Words):
+            text = fields.get(element.id, "" if fields else element.text) if element.id else element.text
+            if text.strip():
+                filled.append(replace(element, text=text))
+        else:
+            filled.append(element)
+    return replace(template, elements=tuple(filled))
+
+
+def _bleeds(box: Box, template: Template) -> bool:
+    return box.x <= 0 and box.y <= 0 and box.x + box.width >= template.width and box.y + box.height >= template.height
+
+
+def _frame(template: Template, size: tuple[int, int], safe: Safe) -> _Frame:
+    scale = min(size) / min(template.width, template.height)
+    middle = template.width / 2
+    for element in template.elements:
+        if isinstance(element, Words):
+            reach = abs(element.x - middle)
+        elif _bleeds(element, template):
+            continue
+        else:
+            reach = max(abs(element.x - middle), abs(element.x + element.width - middle))
+        room = min(size[0] / 2 - safe.left, safe.right - size[0] / 2)
+        if reach * scale > room and size[0] / size[1] < template.width / template.height * 0.99:
+            scale = room / reach
+    return _Frame(size, (template.width, template.height), scale)
+
+
+def _set(
+    words: Words, frame: _Frame, font: Path, safe: Safe
+) -> tuple[Layer, Setting, tuple[float, float, float, float]]:
+    x, unit = frame.x(words.x), min(frame.size)
+    room = {"start": safe.right - x, "end": x - safe.left, "middle": 2 * min(x - safe.left, safe.right - x)}[
+        words.anchor
+    ]
+    width = min(room, words.width * frame.scale) if words.width else room
+    size = words.size * frame.scale
+    setting = fit_text(
+        check_text(font, words.text),
+        measure_with(font),
+        width=width,
+        size=size,
+        floor=min(size, max(size * SHRINKS_TO, SMALLEST * unit)),
+        most_lines=words.lines,
+    )
+    across, down = block_size(font, setting)
+    # More lines than the template drew grow both ways from where its one line stands.
+    baseline = frame.y(words.y) - (len(setting.lines) - 1) * setting.size * LINE_HEIGHT / 2
+    left = x - {"start": 0.0, "middle": across / 2, "end": float(across)}[words.anchor]
+    top = baseline - cap_height(font, setting.size)
+    if top < safe.top or top + down > safe.bottom:
+        raise MediaError(f"{words.text!r} leaves the safe area of the card", remedy="move it in the template")
+    margin = int(RISE * unit) + 6
+    align = {"start": "left", "middle": "centre", "end": "right"}[words.anchor]
+    letters = draw_block(font, setting, align=align, margin=margin) * np.float32(words.opacity)
+    layer = Layer(words.colour, letters, round(left) - margin, round(top) - margin)
+    return layer, setting, (left, top, left + across, top + down)
+
+
+def _keep_apart(boxes: list[tuple[str, tuple[float, float, float, float]]]) -> None:
+    for number, (text, (left, top, right, bottom)) in enumerate(boxes):
+        for other, (x1, y1, x2, y2) in boxes[:number]:
+            if left < x2 and x1 < right and top < y2 and y1 < bottom:
+                raise MediaError(
+                    f"{other!r} and {text!r} run into each other on the end card", remedy="shorten one of them"
+                )
+
+
+def _logo(box: Box, frame: _Frame, logo: Path | None) -> Layer:
+    if logo is None:
+        raise MediaError("the end card shows a logo and the brand kit has none", remedy="add `logo` to the brand kit")
+    try:
+        with Image.open(logo) as opened:
+            picture = opened.convert("RGBA")
+    except (OSError, UnidentifiedImageError, Image.DecompressionBombError) as error:
+        raise MediaError(f"the logo {logo.name} cannot be read: {error}", remedy="give a PNG with alpha") from error
+    width, height = box.width * frame.scale, box.height * frame.scale
+    scale = min(width / picture.width, height / picture.height)
+    size = max(round(picture.width * scale), 1), max(round(picture.height * scale), 1)
+    small = np.asarray(picture.resize(size, Image.Resampling.LANCZOS))
+    x, y = frame.x(box.x) + (width - size[0]) / 2, frame.y(box.y) + (height - size[1]) / 2
+    colour: Pixels = np.ascontiguousarray(small[..., :3])
+    alpha: Coverage = small[..., 3].astype(np.float32) / np.float32(255) * np.float32(box.opacity)
+    return Layer(colour, alpha, round(x), round(y))
+
+
+def _shape(box: Box, frame: _Frame) -> Layer:
+    assert box.colour is not None  # noqa: S101 a box without colour is the logo's
+    width, height = max(round(box.width * frame.scale), 1), max(round(box.height * frame.scale), 1)
+    coverage = rounded(width, height, box.radius * frame.scale) * np.float32(box.opacity)
+    return Layer(box.colour, coverage, round(frame.x(box.x)), round(frame.y(box.y)))
+
+
+def rounded(width: int, height: int, radius: float) -> Coverage:
+    """A filled box with round corners, smooth at the edges."""
+    over, radius = 4, min(radius, width / 2, height / 2)
+    x = np.abs((np.arange(width * over) + 0.5) / over - width / 2) - (width / 2 - radius)
+    y = np.abs((np.arange(height * over) + 0.5) / over - height / 2) - (height / 2 - radius)
+    if radius < 0.5:
+        return np.ones((height, width), np.float32)
+    inside = np.hypot(np.maximum(x, 0)[None, :], np.maximum(y, 0)[:, None]) <= radius
+    return cv2.resize(inside.astype(np.float32), (width, height), interpolation=cv2.INTER_AREA).astype(np.float32)
+
+
+def _build_in(pieces: list[tuple[int, Layer]], frames: int, fade: int, rise: float) -> list[Layer]:
+    """All has arrived by the middle of the card, so that it can be read."""
+    order = sorted(
+        (number for number, (rank, _) in enumerate(pieces) if rank), key=lambda number: pieces[number][0] > 1
+    )
+    steps = max(len(order) - 1, 0)
+    fade = min(fade, int(frames / 2 / (1 + steps * STAGGER)))
+    layers = [layer for _, layer in pieces]
+    for turn, number in enumerate(order):
+        is_text = pieces[number][0] == 2
+        moved = replace(layers[number], delay=round(turn * fade * STAGGER), fade_in=fade, rise=rise if is_text else 0.0)
+        layers[number] = moved
+    return layers
