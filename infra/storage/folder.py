@@ -30,6 +30,7 @@ from infra.storage.disk import (
 
 _TMP, _LOCKS = ".tmp", ".locks"  # no key starts with a dot
 _STALE_SECONDS = 24 * 3600
+_PLACE_TRIES = 20
 
 
 class FolderStore:
@@ -114,7 +115,15 @@ class FolderStore:
                 if if_match is not None and _current_tag(path) not in (None, if_match):
                     raise errors.PreconditionFailedError(f"{key} has changed since it was read")
                 path.unlink(missing_ok=True)
-                sync_folder(path.parent)
+                _settle(path.parent)
+                self._remove_empty(path.parent)
+
+    def _remove_empty(self, folder: Path) -> None:
+        """A folder without objects must not stand in the way of a key of its name. Writers make theirs again."""
+        with contextlib.suppress(OSError):  # not empty, or gone
+            while folder != self.root:
+                folder.rmdir()
+                folder = folder.parent
 
     def _path(self, key: str) -> Path:
         return self.root / check_key(key)
@@ -154,20 +163,31 @@ class FolderStore:
         os.fsync(temporary.fileno())
         size = os.fstat(temporary.fileno()).st_size
         version = Version(file_tag(temporary, size), size)
+        for attempt in range(_PLACE_TRIES):
+            try:
+                self._place(Path(temporary.name), key, if_absent=if_absent, if_match=if_match)
+                break
+            except FileNotFoundError:  # a delete has just removed the empty folder
+                if attempt == _PLACE_TRIES - 1:
+                    raise
+        return version
+
+    def _place(self, temporary: Path, key: str, *, if_absent: bool, if_match: str | None) -> None:
         path = self._path(key)
         make_folders(path.parent)
         if if_absent:
             try:
-                os.link(temporary.name, path)
+                os.link(temporary, path)
             except FileExistsError:
+                if path.is_dir():
+                    raise
                 raise errors.PreconditionFailedError(f"{key} exists already") from None
         else:
             with self._locked(key):
                 if if_match is not None and _current_tag(path) != if_match:
                     raise errors.PreconditionFailedError(f"{key} has changed since it was read")
-                Path(temporary.name).replace(path)
-        sync_folder(path.parent)
-        return version
+                temporary.replace(path)
+        _settle(path.parent)
 
     @contextlib.contextmanager
     def _locked(self, key: str) -> Iterator[None]:
@@ -201,6 +221,11 @@ def _walk(folder: Path, prefix: str) -> Iterator[tuple[str, int]]:
         else:
             with contextlib.suppress(FileNotFoundError):  # deleted since the folder was read
                 yield prefix + entry.name, entry.stat().st_size
+
+
+def _settle(folder: Path) -> None:
+    with contextlib.suppress(FileNotFoundError):  # its last object was deleted meanwhile, and that was made durable
+        sync_folder(folder)
 
 
 def _current_tag(path: Path) -> str | None:

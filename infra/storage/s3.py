@@ -58,7 +58,7 @@ def open_s3(url: str, *, addressing: Literal["auto", "path", "virtual"] = "auto"
 def _client(addressing: Literal["auto", "path", "virtual"]) -> S3Client:
     config = Config(
         s3={"addressing_style": addressing},
-        retries={"mode": "standard", "max_attempts": 5},
+        retries={"mode": "standard", "total_max_attempts": 4},
         max_pool_connections=32,
         connect_timeout=5,
         read_timeout=60,

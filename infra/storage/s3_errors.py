@@ -31,6 +31,7 @@ _NO_KEYS = (
     aws.SSOError,
     aws.ProfileNotFound,
 )
+_CUT = (aws.HTTPClientError, aws.ConnectionError, aws.IncompleteReadError)
 _GIVE_KEYS = "Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY (and AWS_REGION), or AWS_PROFILE, to keys that are valid."
 _MAY = "The policy must allow s3:GetObject and s3:PutObject on the prefix, and s3:ListBucket on the bucket."
 _REACH = "See that AWS_ENDPOINT_URL_S3 and AWS_REGION are right and that the network is there; then run again."
@@ -102,7 +103,7 @@ def explain_failure(error: Exception, what: str, url: str) -> errors.StoreError:
         return errors.StoreUnavailableError(
             detail, remedy="The server's certificate was not accepted: set AWS_CA_BUNDLE to its authority's file."
         )
-    if isinstance(error, aws.HTTPClientError | aws.IncompleteReadError | aws.ResponseStreamingError):
+    if isinstance(error, _CUT):
         return errors.StoreUnavailableError(detail, remedy=_REACH)
     if isinstance(error, aws.FlexibleChecksumError | aws.ChecksumError):
         return errors.IntegrityError(detail, remedy="The bytes changed on the way; run again.")
