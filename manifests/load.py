@@ -78,12 +78,12 @@ def load_spot(path: Path, overrides: Sequence[str] = ()) -> LoadedSpot:
         path, root, spot.value, brand.value, brand_path, raw, files,
         not_applied=not_applied(spot.tree), tree=spot.tree, brand_tree=brand.tree,
     )  # fmt: skip
-    found += [*check_references(loaded), *check_rights(loaded)]
-    warnings = [problem for problem in found if problem.severity == "warning"]
-    errors = [problem for problem in found if problem.severity == "error"]
-    if problems or errors:
-        raise ManifestError(sort_diagnostics(problems, shown) + sort_diagnostics(errors, shown))
-    return replace(loaded, warnings=tuple(sort_diagnostics(warnings, shown)))
+    stages = [problems, [*found, *check_references(loaded)], check_rights(loaded)]
+    ordered = [problem for stage in stages for problem in sort_diagnostics(stage, shown)]
+    errors = [problem for problem in ordered if problem.severity == "error"]
+    if errors:
+        raise ManifestError(errors)
+    return replace(loaded, warnings=tuple(sort_diagnostics(ordered, shown)))
 
 
 def load_brand(path: Path) -> Brand:

@@ -104,6 +104,8 @@ class _Explainer:
                     yield diagnostic
                 case "prompt_incomplete" | "text_not_alone":
                     pass  # said below, for all prompts, whatever else is wrong with them
+                case "too_short" if not self._is_short(steps, error):
+                    pass  # pydantic counts the good items only; the bad ones have their own message
                 case _:
                     yield self._one(error, steps)
         for steps, prompt in self._prompts():
@@ -122,6 +124,10 @@ class _Explainer:
             if found:
                 steps, node = (*steps, part), found[1]
         return steps
+
+    def _is_short(self, steps: Steps, error: ErrorDetails) -> bool:
+        node = find(self._root, steps)[1]
+        return isinstance(node, Items) and len(node.items) < error.get("ctx", {})["min_length"]
 
     def _place(self, steps: Steps) -> Where:
         return find(self._root, steps)[1].where
@@ -202,10 +208,10 @@ class _Explainer:
                 return _choice(context, node, shown)
             case "string_pattern_mismatch":
                 return f"{shown} must be {_WORDS_BY_PATTERN.get(context['pattern'], context['pattern'])}", ""
-            case "too_short" | "string_too_short":
-                return _too_short(context, kind), ""
-            case "too_long":
-                return f"has {context['actual_length']} items, takes at most {context['max_length']}", ""
+            case "string_too_short":
+                return "is empty", ""
+            case "too_short" | "too_long":
+                return _how_many(context, len(node.items) if isinstance(node, Items) else 0), ""
             case "string_too_long":
                 return f"longer than {context['max_length']} characters", ""
             case "decimal_max_places":
@@ -220,15 +226,12 @@ def _choice(context: dict[str, Any], node: Node, shown: str) -> tuple[str, str]:
     return f"{shown} is not one of: {', '.join(words)}{hint}", ""
 
 
-def _too_short(context: dict[str, Any], kind: str) -> str:
-    if kind == "string_too_short":
-        return "is empty"
-    least = context["min_length"]
-    return (
-        f"has {context['actual_length']} items, needs at least {least}"
-        if context["actual_length"]
-        else "is an empty list"
-    )
+def _how_many(context: dict[str, Any], count: int) -> str:
+    if not count:
+        return "is an empty list"
+    if "max_length" in context:
+        return f"takes at most {context['max_length']} items, has {count}"
+    return f"needs at least {context['min_length']} items, has {count}"
 
 
 def _number_remedy(node: Node, *, whole: bool) -> str:

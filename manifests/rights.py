@@ -91,7 +91,7 @@ def _label(loaded: LoadedSpot) -> Iterator[Diagnostic]:
     if compliance.people == "synthetic":
         needing += [market for market in compliance.markets if market in ("US", "US-NY")]
     if needing:
-        detail = f"the label is switched off, and {', '.join(needing)} asks for one"
+        detail = f"the label is switched off, and it is needed in {', '.join(needing)}"
         remedy = "write `disclosure: auto`, or `disclosure: {override: {by: NAME, reason: WHY}}`"
         yield _refusal(loaded, "graphics.disclosure", "label", detail, remedy)
 

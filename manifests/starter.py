@@ -62,7 +62,7 @@ shots:
       environment: on a pale stone worktop beside a window, plain wall behind
       camera: slow dolly in from medium shot to close shot, the kettle stays centred
       mood: early morning side light from the left, soft long shadows, cool grey-green palette
-    avoid: [people, hands, lettering]
+    avoid: [people, lettering]
     motion: low                   # low | medium | high
 
 compliance:

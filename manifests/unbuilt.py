@@ -34,7 +34,7 @@ NOT_APPLIED: tuple[NotApplied, ...] = (
     NotApplied("edit.match.grain", "grain is left as filmed", _other_than("none")),
     NotApplied("sound.voiceover.fit.otherwise", "a line that does not fit fails", _other_than("fail")),
     NotApplied("graphics.captions.burn", "captions are files beside the film", _other_than([])),
-    NotApplied("graphics.disclosure", "the label is not drawn yet", _other_than("off")),
+    NotApplied("graphics.disclosure", "the label is not drawn yet", lambda value: value == "auto"),
     NotApplied("compliance.claims", "claims are recorded, no gate waits for them", _other_than([])),
     NotApplied("review.keyframes", "gates stop a paid run, none is shown yet"),
     NotApplied("review.drafts", "gates stop a paid run, none is shown yet"),
