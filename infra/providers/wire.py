@@ -41,7 +41,10 @@ _BARE_LINKS = _BareLinks()
 
 def bare_link(url: str) -> str:
     """Host and path only: the query and any user name stay out of messages."""
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return "an unreadable link"
     return f"{parts.scheme}://{parts.hostname or ''}{parts.path}"
 
 
