@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
+import ctypes
 import importlib
 import json
+import os
 import resource
+import signal
 import sys
 from pathlib import Path
 
 from infra.errors import ShotrunnerError
 from infra.media.steps import STEPS
 
+SET_PARENT_DEATH_SIGNAL = 1  # prctl's number
+POLITENESS = 10  # rendering gives way to the process that waits for vendors
+
 
 def main(job_path: str) -> int:
     job = json.loads(Path(job_path).read_text())
+    if "parent" in job:
+        _die_with(job["parent"])
+        os.nice(POLITENESS)
     if job["step"] not in STEPS:
         raise KeyError(job["step"])
     out = Path(job["out"])
@@ -28,8 +37,21 @@ def main(job_path: str) -> int:
     used = sum(
         u.ru_utime + u.ru_stime for u in map(resource.getrusage, (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
     )
-    (out / "_facts.json").write_text(json.dumps({"facts": facts, "cpu_seconds": round(used, 3)}))
+    peak = max(resource.getrusage(w).ru_maxrss for w in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    measured = {"facts": facts, "cpu_seconds": round(used, 3), "peak_bytes": peak * 1024}
+    (out / "_facts.json").write_text(json.dumps(measured))
     return 0
+
+
+def _die_with(parent: int) -> None:
+    """Ends this process and its ffmpeg when the parent dies, even by kill -9 (prefect sheet §4).
+
+    Set here and not between fork and exec, where Python must not run beside other threads.
+    """
+    signal.signal(signal.SIGTERM, lambda *_: os.killpg(0, signal.SIGKILL))
+    ctypes.CDLL(None).prctl(SET_PARENT_DEATH_SIGNAL, signal.SIGTERM)
+    if os.getppid() != parent:  # it died before the line above
+        sys.exit(1)
 
 
 if __name__ == "__main__":

@@ -61,11 +61,12 @@ def _read_tile(path: Path, width: int) -> Image.Image:
     probe_image(path)
     with Image.open(path) as image:
         height = max(1, round(image.height * width / image.width))
-        return image.convert("RGB").resize((width, height), Image.Resampling.LANCZOS)
+        tile: Image.Image = image.convert("RGB").resize((width, height), Image.Resampling.LANCZOS)
+    return tile
 
 
 def _font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
-    found = sorted(FONTS.glob("*.ttf"))
+    found = sorted(FONTS.glob("*.[ot]tf"))
     return ImageFont.truetype(str(found[0]), size) if found else ImageFont.load_default(size)
 
 

@@ -7,12 +7,12 @@ run as `python -m infra.media JOB`, so that it cannot stall an event loop, leak 
 from __future__ import annotations
 
 import asyncio
-import ctypes
 import json
 import os
 import signal
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -40,11 +40,7 @@ class StepOutcome:
     facts: Mapping[str, Any]
     files: Mapping[str, Path]  # by file name, as the step left them in `out`
     cpu_seconds: float
-
-
-def _die_with_parent() -> None:
-    """A child would survive `kill -9` of its parent and go on using the machine (prefect sheet §4)."""
-    ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # 1 = PR_SET_PDEATHSIG
+    peak_bytes: int = 0  # the most memory that the step, or an ffmpeg of it, held
 
 
 async def run_step_process(
@@ -53,16 +49,16 @@ async def run_step_process(
     """Runs one step in a child process. `out` is an empty directory of the caller's.
 
     Raises MediaError (or what the step raised, by class), and kills the child's whole process group on cancellation or
-    after `seconds`.
+    after `seconds`. The child ends by itself when this process dies.
     """
     if name not in STEPS:
         raise KeyError(name)
     job = out / "_job.json"
-    job.write_text(
-        json.dumps({"step": name, "params": params, "inputs": {k: str(v) for k, v in inputs.items()}, "out": str(out)})
-    )
+    told: dict[str, Any] = {"step": name, "params": params, "inputs": {k: str(v) for k, v in inputs.items()}}
+    job.write_text(json.dumps(told | {"out": str(out), "parent": os.getpid()}))
     process = await asyncio.create_subprocess_exec(
         sys.executable,
+        "-P",  # the working folder may hold another package called infra
         "-m",
         "infra.media",
         str(job),
@@ -70,7 +66,6 @@ async def run_step_process(
         stdout=asyncio.subprocess.DEVNULL,
         stderr=asyncio.subprocess.PIPE,
         start_new_session=True,
-        preexec_fn=_die_with_parent,
     )
     try:
         _, stderr = await asyncio.wait_for(process.communicate(), seconds)
@@ -78,16 +73,21 @@ async def run_step_process(
         raise errors.MediaError(f"the step {name!r} took more than {seconds:.0f} s and was stopped") from error
     finally:
         if process.returncode is None:
-            os.killpg(process.pid, signal.SIGKILL)
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
             await process.wait()
+    return _read_outcome(name, out, process.returncode, stderr)
+
+
+def _read_outcome(name: str, out: Path, status: int | None, stderr: bytes) -> StepOutcome:
     failure = out / "_error.json"
     if failure.exists():
         told = json.loads(failure.read_text())
-        kind = getattr(errors, told["error"], errors.MediaError)
+        kind = getattr(errors, told["error"])
         raise kind(told["detail"], remedy=told["remedy"])
-    if process.returncode != 0:
+    if status != 0:
         tail = stderr.decode(errors="replace").strip()[-800:]
-        raise errors.MediaError(f"the step {name!r} ended with status {process.returncode}: {tail}")
+        raise errors.MediaError(f"the step {name!r} ended with status {status}: {tail}")
     told = json.loads((out / "_facts.json").read_text())
     files = {p.name: p for p in sorted(out.iterdir()) if not p.name.startswith("_")}
-    return StepOutcome(facts=told["facts"], files=files, cpu_seconds=told["cpu_seconds"])
+    return StepOutcome(told["facts"], files, told["cpu_seconds"], told["peak_bytes"])
