@@ -7,6 +7,7 @@ was charged. A torn last line (the process died inside the write) is cut off whe
 from __future__ import annotations
 
 import datetime as dt
+import errno
 import json
 import os
 import secrets
@@ -76,7 +77,7 @@ class Books:
         lines = _read_whole_lines(self.path)
         for line in lines:
             self._apply(line)
-        self._file = self.path.open("ab")
+        self._file = self.path.open("ab", buffering=0)
         if not lines:
             self.append("opened", now, balance=balance, secret=secrets.token_hex(16))
 
@@ -86,8 +87,11 @@ class Books:
     def append(self, event: str, at: dt.datetime, **facts: Any) -> None:
         line = {"event": event, "at": write_instant(at), **facts}
         data = json.dumps(line, ensure_ascii=True, separators=(",", ":")).encode() + b"\n"
-        self._file.write(data)
-        self._file.flush()  # past this process; a machine that loses power may lose the last lines
+        # Past this process with the call; a machine that loses power may lose the last lines.
+        size = self._file.tell()
+        if self._file.write(data) != len(data):
+            os.truncate(self.path, size)  # or the next line would be glued to half of this one
+            raise OSError(errno.ENOSPC, "the backlot's books cannot grow", str(self.path))
         self._apply(line)
 
     def created_today(self, model: str, now: dt.datetime) -> int:

@@ -1,6 +1,6 @@
 """Makes what a job asks for, with the project's own media code: the one place here that knows its functions.
 
-Imported only by the child process: it pulls in everything that decodes, draws and encodes.
+Runs in the child process only. Each kind imports what it needs: a line of speech must not wait for a picture library.
 """
 
 from __future__ import annotations
@@ -9,14 +9,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from PIL import Image
-
 from infra.backlot.jobs import pack_sound
-from infra.media.animatic import AnimaticRequest, film
-from infra.media.espeak import speak
 from infra.media.ffmpeg import run_ffmpeg
-from infra.media.plate import paint_still
-from infra.media.synth import make_effect
 
 _CODECS = {
     "wav": ("pcm_s16le", "wav"),
@@ -45,6 +39,8 @@ def make_film(job: Mapping[str, Any], media: Path, work: Path) -> Path:
 
 
 def _film_take(job: Mapping[str, Any], media: Path, work: Path) -> Path:
+    from infra.media.animatic import AnimaticRequest, film
+
     width, height, out = job["width"], job["height"], work / "take.mp4"
     image = media / job["image"] if job["image"] else _paint({**job, "references": []}, media, work)
     if job["flaw"] in ("black", "frozen"):
@@ -67,6 +63,8 @@ def _film_take(job: Mapping[str, Any], media: Path, work: Path) -> Path:
 
 def _hold_frame(job: Mapping[str, Any], image: Path, work: Path) -> Path:
     """The flawed takes: one picture, or black, for the whole length."""
+    from PIL import Image
+
     width, height, out, held = job["width"], job["height"], work / "held.mp4", work / "held.png"
     if job["flaw"] == "black":
         Image.new("RGB", (width, height)).save(held)
@@ -81,6 +79,8 @@ def _hold_frame(job: Mapping[str, Any], image: Path, work: Path) -> Path:
 
 
 def _paint(job: Mapping[str, Any], media: Path, work: Path) -> Path:
+    from infra.media.plate import paint_still
+
     out = work / "still.png"
     references = [(entry["tag"], media / entry["sha256"]) for entry in job["references"]]
     paint_still(job["prompt"], references, job["width"], job["height"], job["seed"], out)
@@ -88,6 +88,8 @@ def _paint(job: Mapping[str, Any], media: Path, work: Path) -> Path:
 
 
 def _speak_line(job: Mapping[str, Any], work: Path) -> Path:
+    from infra.media.espeak import speak
+
     wav = work / "line.wav"
     pace = round(165 * float(job["speed"]))
     words = speak(job["text"], job["language"], wav, voice_variant=job["voice"], words_per_minute=pace)
@@ -96,6 +98,8 @@ def _speak_line(job: Mapping[str, Any], work: Path) -> Path:
 
 
 def _make_effect(job: Mapping[str, Any], work: Path) -> Path:
+    from infra.media.synth import make_effect
+
     wav = work / "effect.wav"
     make_effect(job["text"], float(job["seconds"]), job["seed"], wav)
     return pack_sound([], _transcode(wav, job["format"], work, channels=None), work / "packed")

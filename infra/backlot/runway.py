@@ -261,6 +261,8 @@ def _output_name(task: Task) -> str:
 
 
 def _read_period(body: Mapping[str, Any], today: dt.date) -> tuple[dt.date, dt.date]:
+    if not isinstance(body, dict):
+        raise ValueError("expected an object")
     end = dt.date.fromisoformat(body["beforeDate"]) if "beforeDate" in body else today + dt.timedelta(days=1)
     first = dt.date.fromisoformat(body["startDate"]) if "startDate" in body else end - dt.timedelta(days=30)
     if not dt.timedelta(0) < end - first <= dt.timedelta(days=90):

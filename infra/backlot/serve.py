@@ -38,7 +38,7 @@ from infra.backlot.studio import Knobs, Studio
 from infra.backlot.uploads import UploadCounter
 from infra.backlot.wire import Connections
 from infra.clock import Clock
-from infra.errors import PortInUseError
+from infra.errors import AccessDeniedError, PortInUseError, StoreError
 from manifests.catalogue import ModelCard
 from manifests.ratecard import load_models
 
@@ -92,8 +92,14 @@ class Backlot:
         """Serves in a daemon thread; returns when requests are answered. Raises PortInUseError."""
         if self.url is not None:
             return self.url
-        self.folder.mkdir(parents=True, exist_ok=True)
-        self._lock = self._lock_folder()
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            self._lock = self._lock_folder()
+        except OSError as error:
+            raise AccessDeniedError(
+                f"the backlot's folder {self.folder} cannot be written: {error.strerror}",
+                remedy="choose another folder, or change its permissions",
+            ) from error
         try:
             listener = _bind(self._port)
         except BaseException:
@@ -146,7 +152,7 @@ class Backlot:
             with contextlib.closing(listener):
                 server.run(sockets=[listener])
         except BaseException as error:  # noqa: BLE001 - told by start(), which is waiting in the other thread
-            self._failure = error
+            self._failure = self._failure or error
 
     def _await_start(self, server: uvicorn.Server) -> None:
         pause = threading.Event()
@@ -154,7 +160,10 @@ class Backlot:
         while not server.started:
             if thread is None or not thread.is_alive():
                 self.stop()
-                raise RuntimeError("the backlot did not start") from self._failure
+                raise StoreError(
+                    f"the backlot's folder {self.folder} cannot be used: {self._failure}",
+                    remedy="move the folder away: a new one starts empty, and what it filmed is filmed again",
+                ) from self._failure
             pause.wait(0.005)
 
     @contextlib.asynccontextmanager
@@ -192,7 +201,7 @@ class Backlot:
         file = (self.folder / "serving.lock").open("a+")
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
+        except BlockingIOError as error:
             file.seek(0)
             told = _read_holder(file.read())
             file.close()
