@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import uuid
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -109,3 +110,14 @@ def _damaged(store: ObjectStore, ref: BlobRef, size: int) -> errors.IntegrityErr
         f"{key} in {store.url} holds other bytes than its name says ({size} of {ref.size} bytes)",
         remedy="Bring it back from a copy of the store, or delete it there: what can be made again then is.",
     )
+
+
+def find_blob(store: ObjectStore, sha256: str, kinds: Sequence[BlobKind]) -> BlobRef | None:
+    """The blob with that digest, looked for in the classes given, in their order."""
+    for kind in kinds:
+        try:
+            info = store.head(blob_key(kind, sha256))
+        except errors.NotFoundError:
+            continue
+        return BlobRef(kind=kind, sha256=sha256, size=info.version.size, content_type=info.content_type)
+    return None

@@ -13,22 +13,25 @@ from collections.abc import Mapping
 
 
 def canonical_json(value: object) -> bytes:
-    """UTF-8 JSON with sorted keys and no spaces. Raises ValueError for NaN, infinities and keys that are not text."""
-    _refuse_unstable(value)
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
+    """UTF-8 JSON with sorted keys and no spaces. Raises ValueError for NaN, infinities and keys that are not text.
+
+    5 and 5.0 are two texts, so two identities: requests carry whole numbers where the vendor does.
+    """
+    return json.dumps(_plain(value), sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
 
 
-def _refuse_unstable(value: object) -> None:
+def _plain(value: object) -> object:
+    """The same in dicts and lists, which is all that the encoder takes; refuses what has no single form."""
     if isinstance(value, float) and not math.isfinite(value):
         raise ValueError(f"{value!r} has no canonical form")
     if isinstance(value, Mapping):
-        for key, item in value.items():
+        for key in value:
             if not isinstance(key, str):
                 raise ValueError(f"key {key!r} is not text")
-            _refuse_unstable(item)
-    elif isinstance(value, list | tuple):
-        for item in value:
-            _refuse_unstable(item)
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    return value
 
 
 def digest_bytes(data: bytes) -> str:

@@ -10,9 +10,13 @@ from dataclasses import dataclass
 LAYOUT = "v1"
 _HEX64 = re.compile(r"[0-9a-f]{64}\Z")
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,99}\Z")
+_FILE_NAME = re.compile(r"(?!\.)[^/\x00-\x1f\x7f-\x9f\ud800-\udfff]{1,200}\Z")
+_WHAT = r"(?:take|still|line|effect)-[0-9]+(?:/|\Z)"
+# A last part like `take-2` is always the number of a take, so `pour/take-2` is shot `pour`, never spot `pour`
 _ADDRESS = re.compile(
-    r"(?:(?P<spot>[a-z0-9][a-z0-9-]*)/)?(?P<shot>[a-z0-9][a-z0-9_-]*)(?:@(?P<axes>[^/.]+))?(?:\.(?P<segment>\d+))?"
-    r"(?:/(?P<what>take|still|line|effect)-(?P<number>\d+))?\Z"
+    rf"(?:(?P<spot>[a-z0-9][a-z0-9-]*)/(?!{_WHAT}))?"
+    r"(?P<shot>[a-z0-9][a-z0-9_-]*)(?:@(?P<axes>[^/.\s]+))?(?:\.(?P<segment>0|[1-9][0-9]*))?"
+    r"(?:/(?P<what>take|still|line|effect)-(?P<number>[1-9][0-9]*))?\Z"
 )
 
 BLOB_KINDS = ("ref", "take", "tmp", "audio", "out")
@@ -27,6 +31,12 @@ def _digest(value: str) -> str:
 def _name(value: str) -> str:
     if not _NAME.match(value):
         raise ValueError(f"{value!r} cannot be part of a key: use lower-case letters, digits, '.', '_' and '-'")
+    return value
+
+
+def _file(value: str) -> str:
+    if not _FILE_NAME.match(value):
+        raise ValueError(f"{value!r} is not a file name: at most 200 characters, no '/', no leading '.'")
     return value
 
 
@@ -98,9 +108,7 @@ def deliverable_index_key(campaign: str, variant: str, rev: str) -> str:
 
 
 def deliverable_key(campaign: str, variant: str, rev: str, file_name: str) -> str:
-    if "/" in file_name or not file_name:
-        raise ValueError(f"{file_name!r} is not a file name")
-    return f"{LAYOUT}/out/{_name(campaign)}/{_name(variant)}/{_name(rev)}/{file_name}"
+    return f"{LAYOUT}/out/{_name(campaign)}/{_name(variant)}/{_name(rev)}/{_file(file_name)}"
 
 
 def ledger_prefix(campaign: str) -> str:
@@ -128,7 +136,7 @@ def lease_key(name: str) -> str:
 
 
 def run_key(run_id: str, file_name: str) -> str:
-    return f"{LAYOUT}/runs/{_name(run_id)}/{file_name}"
+    return f"{LAYOUT}/runs/{_name(run_id)}/{_file(file_name)}"
 
 
 def run_prefix(run_id: str = "") -> str:
@@ -179,7 +187,7 @@ def parse_address(text: str) -> Address:
 
 def slate(*parts: str) -> str:
     """Label of a take in names, runs and reports, at most 120 characters so that every list shows it whole."""
-    text = " ".join(p.replace("/", " ") for p in parts if p)
+    text = " ".join(" ".join(parts).replace("/", " ").split())
     return text if len(text) <= 120 else text[:119] + "…"
 
 

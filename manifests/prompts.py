@@ -51,8 +51,9 @@ _QUESTIONS = (
     (r"\bpass(?:es)?\b|\bhands? over\b|\bgives?\b", "the object stays the same in the other hand?"),
 )
 _LEADING_NO = re.compile(r"^(?:no|without|not|never|avoid|any)\s+", re.I)
-_APPOSITION = re.compile(r",\s*@[a-z][a-z0-9_]{2,15}(?![a-z0-9_])\s*(,?)", re.I)
-_TAG = re.compile(r"(\b(?:the|a|an)\s+)?@([a-z][a-z0-9_]{2,15})(?![a-z0-9_])", re.I)
+_NAME = r"(?<![\w@.])@([A-Za-z][A-Za-z0-9_]*)"  # as `manifests.check` finds them
+_APPOSITION = re.compile(rf",\s*{_NAME}")
+_TAG = re.compile(rf"(\b(?:the|a|an)\s+)?{_NAME}", re.I)
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +154,7 @@ def untag(text: str) -> str:
         article = found[1] or "the "
         return article + found[2].replace("_", " ")
 
-    return _TAG.sub(spoken, _APPOSITION.sub(lambda found: found[1] and ", ", text)).strip()
+    return _TAG.sub(spoken, _APPOSITION.sub("", text)).strip()
 
 
 def _lettering(shot: Shot) -> str:

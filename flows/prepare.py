@@ -1,0 +1,378 @@
+"""Manifest path → plan: load, check, measure files, compare with the lock, read the store. No Prefect, no task, and no
+vendor call."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from pathlib import Path
+
+from infra.clock import Clock, SystemClock
+from infra.errors import BudgetExceededError, MediaError, ReferenceDriftError, ShotrunnerError, StalePlanError
+from infra.files import file_digest, place_file
+from infra.ledger import spent_and_reserved
+from infra.media.probe import probe_image
+from infra.media.type_setting import missing_characters
+from infra.service import decide_services
+from infra.settings import Settings, read_settings
+from infra.state import StoreState
+from infra.storage import open_store
+from infra.storage.base import ObjectStore
+from manifests.capability import check_capability, check_images
+from manifests.catalogue import ModelCard, Profile
+from manifests.diagnostics import Diagnostic, ManifestError
+from manifests.digest import digest_bytes
+from manifests.expand import Services, expand_spot
+from manifests.images import ImageFacts
+from manifests.lint import lint_spot
+from manifests.load import load_spot
+from manifests.loaded import LoadedSpot
+from manifests.lock import (
+    Lock,
+    LockedFile,
+    accept,
+    compare_lock,
+    describe_change,
+    format_lock,
+    lock_digest,
+    lock_path,
+    make_lock,
+    read_lock,
+)
+from manifests.paths import find_root
+from manifests.plan import FilePin, Options, Plan, Planner, moved_positions, per_shot_credits, totals_of
+from manifests.ratecard import load_models, load_profiles, rate_card_date, rate_card_digest
+from manifests.timing import Cut, cut_of
+
+CONTENT_TYPES = {
+    ".png": "image/png",
+    ".jpg": "image/jpeg",
+    ".jpeg": "image/jpeg",
+    ".webp": "image/webp",
+    ".wav": "audio/wav",
+    ".flac": "audio/flac",
+    ".mp3": "audio/mpeg",
+    ".m4a": "audio/mp4",
+    ".ttf": "font/ttf",
+    ".otf": "font/otf",
+    ".svg": "image/svg+xml",
+    ".pdf": "application/pdf",
+    ".json": "application/json",
+}
+
+
+@dataclass(frozen=True)
+class Checked:
+    """A manifest that can be planned: nothing in it is wrong, and every file was measured."""
+
+    loaded: LoadedSpot
+    models: Mapping[str, ModelCard]
+    profiles: Mapping[str, Profile]
+    files: tuple[FilePin, ...]
+    cut: Cut
+    warnings: tuple[Diagnostic, ...]
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A plan and what it was made from."""
+
+    checked: Checked
+    plan: Plan
+    planner: Planner
+    lock: Lock
+    drift: tuple[str, ...]  # what changed since the lock, in words
+    settings: Settings
+    store: ObjectStore
+    store_url: str
+
+    @property
+    def home(self) -> Path:
+        return self.checked.loaded.root / ".shotrunner"
+
+
+def check_manifest(path: Path, overrides: Sequence[str] = ()) -> Checked:
+    """Everything `validate` does. Raises ManifestError with every problem at once; touches no network and no store."""
+    loaded = load_spot(path, overrides=overrides)
+    models, profiles = load_models(), load_profiles()
+    problems = check_capability(loaded, models, profiles)
+    pins, images, broken = _measure(loaded)
+    problems += [*broken, *check_images(loaded, images, models), *_check_glyphs(loaded)]
+    errors = [p for p in problems if p.severity == "error"]
+    if errors:
+        raise ManifestError(errors)
+    warnings = (*loaded.warnings, *(p for p in problems if p.severity == "warning"), *lint_spot(loaded))
+    return Checked(loaded, models, profiles, pins, cut_of(loaded.spot, models), warnings)
+
+
+def _measure(loaded: LoadedSpot) -> tuple[tuple[FilePin, ...], dict[str, ImageFacts], list[Diagnostic]]:
+    pins, images, broken = [], {}, []
+    for name, use in sorted(loaded.files.items()):
+        width = height = None
+        if use.role in ("reference", "logo"):
+            try:
+                info = probe_image(use.path)
+            except MediaError as error:
+                broken.append(Diagnostic("unusable image", error.detail, name, use.where, error.remedy))
+                continue
+            width, height = info.width, info.height
+            images[name] = ImageFacts(width=width, height=height, format=info.format, bytes=use.path.stat().st_size)
+        elif use.path.stat().st_size == 0:
+            broken.append(Diagnostic("empty file", f"{use.path.name} has 0 bytes", name, use.where, "export it again"))
+            continue
+        pins.append(
+            FilePin(
+                name=name,
+                path=_relative(use.path, loaded.path.parent),
+                sha256=file_digest(use.path),
+                size=use.path.stat().st_size,
+                content_type=CONTENT_TYPES.get(use.path.suffix.lower(), "application/octet-stream"),
+                width=width,
+                height=height,
+            )
+        )
+    return tuple(pins), images, broken
+
+
+def _relative(path: Path, folder: Path) -> str:
+    return Path(os.path.relpath(path, folder)).as_posix()
+
+
+def _check_glyphs(loaded: LoadedSpot) -> list[Diagnostic]:
+    """Every character on screen is in the brand's font: a missing one would be an empty box in the film."""
+    font = loaded.files.get("brand.fonts.latin")
+    if font is None:
+        return []
+    graphics = loaded.spot.graphics
+    texts = {f"graphics.supers[{n}].text": s.text for n, s in enumerate(graphics.supers)}
+    if graphics.end_card is not None:
+        texts |= {f"graphics.end_card.fields.{k}": v for k, v in graphics.end_card.fields.items()}
+    found = []
+    for path, text in texts.items():
+        missing = missing_characters(font.path, text)
+        if missing:
+            detail = f"{font.path.name} has no {', '.join(repr(c) for c in missing)}"
+            remedy = "use other characters, or a font in the brand kit that has them"
+            found.append(Diagnostic("missing character", detail, path, loaded.where(path), remedy))
+    return found
+
+
+def make_plan(
+    path: Path,
+    *,
+    overrides: Sequence[str] = (),
+    accepted: Sequence[str] = (),
+    options: Options | None = None,
+    settings: Settings | None = None,
+    clock: Clock | None = None,
+) -> Prepared:
+    """Everything `plan` does. Raises ManifestError, and what reading the store raises; writes nothing."""
+    checked = check_manifest(path, overrides)
+    loaded = checked.loaded
+    settings = settings or read_settings(loaded.root)
+    services = decide_services(settings)
+    store_url = absolute_store(settings.store, loaded.root)
+    store = open_store(store_url, loaded.root)
+    lock, drift = _locked(checked, accepted)
+    plan, planner = _plan(
+        checked, lock, services, store, clock or SystemClock(), options or Options(), tuple(overrides)
+    )
+    return Prepared(checked, plan, planner, lock, drift, settings, store, store_url)
+
+
+def absolute_store(store: str, root: Path) -> str:
+    """A folder is meant from the project's root, wherever the command was given: else a second store would be made,
+    and everything in it bought again."""
+    if "://" in store or store == "memory:":
+        return store
+    return str((root / store).absolute())
+
+
+def _locked(checked: Checked, accepted: Sequence[str]) -> tuple[Lock, tuple[str, ...]]:
+    """The lock as it is wanted now, and what has changed against the one on disk, in words."""
+    loaded = checked.loaded
+    files = {
+        pin.name: LockedFile(
+            name=loaded.files[pin.name].name, path=pin.path, sha256=pin.sha256, bytes=pin.size, width=pin.width,
+            height=pin.height,
+        )
+        for pin in checked.files
+    }  # fmt: skip
+    used = [checked.models[name] for name in sorted(_used_models(checked))]
+    lock = make_lock(files, used, rate_card_digest(), rate_card_date())
+    old = read_lock(loaded.path)
+    if old is None:
+        return lock, ()
+    drift = compare_lock(accept(old, lock, accepted), lock)
+    return lock, tuple(describe_change(change) for change in drift.changed)
+
+
+def _used_models(checked: Checked) -> set[str]:
+    spot, brand = checked.loaded.spot, checked.loaded.brand
+    used = {spot.generate.model, *(shot.model for shot in spot.shots if shot.model)}
+    if spot.generate.keyframe is not None:
+        used.add(spot.generate.keyframe.model)
+    if spot.sound.voiceover is not None:
+        used.add(brand.voices[spot.sound.voiceover.voice].model)
+    return used
+
+
+def refuse_drift(prepared: Prepared) -> None:
+    """A pinned file that changed stops `run`: somebody has to say that the new one is meant."""
+    if prepared.drift:
+        raise ReferenceDriftError(
+            "; ".join(prepared.drift),
+            remedy="restore the file, or say --accept-reference NAME (see the lock beside the manifest)",
+        )
+
+
+def _plan(
+    checked: Checked,
+    lock: Lock,
+    services: Services,
+    store: ObjectStore,
+    clock: Clock,
+    options: Options,
+    overrides: tuple[str, ...],
+) -> tuple[Plan, Planner]:
+    loaded = checked.loaded
+    spot = loaded.spot
+    pins = {pin.name: pin.sha256 for pin in checked.files}
+    wants = expand_spot(loaded, checked.cut, checked.models, pins, services)
+    planner = Planner(StoreState(store, clock))
+    for want in wants:
+        planner.add(want)
+    paid = any(w.service != "backlot" for w in wants)
+    budget = spot.budget.credits + options.extra_credits
+    totals = totals_of(
+        wants, planner.actions, spent=spent_and_reserved(store, spot.name, paid=paid).total, budget=budget,
+        screen_seconds=str(Decimal(checked.cut.frames) / 24),
+    )  # fmt: skip
+    plan = Plan(
+        campaign=spot.name,
+        manifest=_relative(loaded.path, loaded.root),
+        overrides=overrides,
+        manifest_digest=digest_bytes(loaded.manifest_bytes),
+        lock_digest=lock_digest(lock),
+        rate_card=rate_card_digest(),
+        ledger_position=planner.position,
+        positions=planner.positions,
+        spot=spot.model_dump(mode="json", by_alias=True),
+        brand=loaded.brand.model_dump(mode="json", by_alias=True),
+        files=checked.files,
+        video_service=services.video,
+        sound_service=services.sound,
+        wants=wants,
+        actions=tuple(planner.actions),
+        totals=totals,
+        per_shot=per_shot_credits(wants, planner.actions),
+        not_applied=loaded.not_applied,
+        notices=_notices(checked, services),
+        options=options,
+    )
+    return plan, planner
+
+
+def _notices(checked: Checked, services: Services) -> tuple[str, ...]:
+    spot = checked.loaded.spot
+    notices = []
+    if spot.graphics.disclosure == "auto" and spot.compliance and spot.compliance.people != "none":
+        notices.append("disclosure: the label is not drawn yet; people appear, so a paid run stops here")
+    if spot.review is not None and any(spot.review.model_dump(exclude_none=True)):
+        notices.append("review: gates are not built yet; a paid run stops here unless --approve auto")
+    for shot in spot.shots:
+        if shot.references and (shot.continues or shot.start_image):
+            start = f"continues {shot.continues}" if shot.continues else f"starts on {shot.start_image}"
+            notices.append(f"{shot.id}: {start}, so its references ({', '.join(shot.references)}) are not sent")
+    notices += [cut.hint for cut in checked.cut.shots if cut.hint]
+    return tuple(notices)
+
+
+def refuse_over_budget(plan: Plan) -> None:
+    """Before anything is paid. The reserve for retakes is held back from the first round."""
+    spot = plan.read_spot()
+    totals = plan.totals
+    room = int(totals.budget * (1 - spot.budget.reroll_reserve)) - totals.spent
+    if totals.credits > max(room, 0):
+        held = f" ({spot.budget.reroll_reserve:.0%} is held for retakes)" if spot.budget.reroll_reserve else ""
+        raise BudgetExceededError(
+            f"the plan costs {totals.credits:,} credits; {totals.budget:,} are allowed{held}, "
+            f"{totals.spent:,} are spent",
+            remedy="raise budget.credits, ask for fewer takes, or say --budget +N",
+        )
+    limit = spot.budget.per_shot
+    dear = {shot: cost for shot, cost in plan.per_shot.items() if limit is not None and cost > limit}
+    if dear:
+        shots = ", ".join(f"{shot} {cost:,}" for shot, cost in dear.items())
+        raise BudgetExceededError(
+            f"budget.per_shot is {limit:,} credits; {shots}", remedy="raise it, or ask these shots for fewer takes"
+        )
+
+
+def store_inputs(prepared: Prepared) -> str:
+    """Puts manifest, lock, files and plan where any machine can read them; returns the plan's digest. Writes the lock
+    beside the manifest first. Raises StoreError."""
+    from infra.blobs import put_blob
+    from infra.records import create_record
+    from manifests.naming import lock_key, manifest_key, plan_key
+
+    checked, plan, store = prepared.checked, prepared.plan, prepared.store
+    text = format_lock(prepared.lock).encode()
+    place_file(lock_path(checked.loaded.path), digest_bytes(text), lambda: text)
+    for pin in checked.files:
+        put_blob(store, "ref", checked.loaded.files[pin.name].path, pin.content_type)
+    _put_once(store, manifest_key(plan.campaign, plan.manifest_digest), checked.loaded.manifest_bytes, "text/yaml")
+    _put_once(store, lock_key(plan.campaign, plan.manifest_digest), text, "application/json")
+    digest = plan.digest
+    create_record(store, plan_key(digest), plan)
+    return digest
+
+
+def _put_once(store: ObjectStore, key: str, data: bytes, content_type: str) -> None:
+    from infra.errors import PreconditionFailedError
+
+    try:
+        store.put_bytes(key, data, content_type=content_type, if_absent=True)
+    except PreconditionFailedError:
+        return  # the same manifest was run before
+
+
+def prepare_stored(plan: Plan) -> Prepared:
+    """A stored plan with the files that it was made from, in the project of the current folder.
+
+    Raises StalePlanError when the manifest, a file, a price, a service or the ledger has moved since. What the plan
+    bought itself is progress: after a crash it goes on.
+    """
+    path = find_root(Path.cwd() / "plan.json") / plan.manifest
+    if not path.is_file():
+        raise StalePlanError(f"its manifest {plan.manifest} is not here", remedy="run it from its project's folder")
+    fresh = make_plan(path, overrides=plan.overrides, options=plan.options)
+    now = fresh.plan
+    reasons = {
+        "the manifest": (plan.manifest_digest, now.manifest_digest),
+        "the brand kit": (plan.brand, now.brand),
+        "a file that it names": (plan.files, now.files),
+        "the price table": (plan.rate_card, now.rate_card),
+        "the vendor": ((plan.video_service, plan.sound_service), (now.video_service, now.sound_service)),
+        "what has to be bought": (plan.wants, now.wants),
+    }
+    moved = [what for what, (before, after) in reasons.items() if before != after]
+    if not moved and moved_positions(plan, StoreState(fresh.store, SystemClock())):
+        moved = ["the ledger"]
+    if moved:
+        changed = " and ".join(moved)
+        raise StalePlanError(f"{changed} has changed since", remedy="make it again with `shotrunner plan M --out`")
+    return replace(fresh, plan=plan)
+
+
+def read_plan_file(path: Path) -> Plan:
+    """A plan that `plan --out` wrote. Raises ShotrunnerError when it is none."""
+    try:
+        return Plan.model_validate(json.loads(path.read_bytes()))
+    except (OSError, ValueError) as error:
+        raise ShotrunnerError(
+            f"{path} is not a plan: {error}", remedy="make one with `shotrunner plan M --out`"
+        ) from error

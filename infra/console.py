@@ -1,0 +1,42 @@
+"""The line between a run and the person who started it: events out, the wish to stop in.
+
+A context variable, because the flow's parameters are only a plan's digest and a store: what a terminal wants to see must
+not travel through an orchestrator.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextvars import ContextVar
+
+from infra.events import Events
+
+
+class RunConsole:
+    def __init__(self, events: Events | None = None) -> None:
+        self.events = events or Events()
+        self.stopping = False
+        self._stoppers: list[Callable[[], None]] = []
+
+    def on_stop(self, stopper: Callable[[], None]) -> None:
+        """`stopper` is called once, at the first wish to stop; at once if that was before."""
+        self._stoppers.append(stopper)
+        if self.stopping:
+            stopper()
+
+    def stop(self) -> None:
+        """No new purchases; what is paid goes on being collected."""
+        if self.stopping:
+            return
+        self.stopping = True
+        self.events.emit("stopping")
+        for stopper in self._stoppers:
+            stopper()
+
+
+CONSOLE: ContextVar[RunConsole | None] = ContextVar("shotrunner_console", default=None)
+
+
+def current_console() -> RunConsole:
+    """The console of this run, or a silent one when nobody is watching (a worker)."""
+    return CONSOLE.get() or RunConsole()

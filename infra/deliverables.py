@@ -1,0 +1,47 @@
+"""Finished deliverables in the store: found by what they are made of, and copied to where people look."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+
+from infra.blobs import read_blob
+from infra.files import place_file
+from infra.media.steps import STEPS
+from infra.records import read_record
+from infra.storage.base import ObjectStore
+from manifests.catalogue import Profile
+from manifests.finish import DeliverableIndex, finish_key
+from manifests.naming import deliverable_index_key, deliverable_name, variant_name
+from manifests.plan import Plan
+from manifests.schema import Deliver, Spot
+
+
+def file_name(plan: Plan, spot: Spot, wanted: Deliver, frames: int) -> str:
+    """Name of the film, without its ending."""
+    return deliverable_name(
+        template=spot.naming,
+        brand=str(plan.brand["name"]),
+        campaign=plan.campaign,
+        ratio=wanted.ratio,
+        seconds=frames // 24,
+        profile=wanted.profile,
+        version=wanted.version,
+    )
+
+
+def find_deliverable(
+    store: ObjectStore, plan: Plan, inputs: Mapping[str, str], profile: Profile, wanted: Deliver
+) -> tuple[str, DeliverableIndex | None]:
+    """The finish key, and the index that the store has under it."""
+    key = finish_key(plan, inputs, profile, wanted.ratio, wanted.version, STEPS)
+    where = deliverable_index_key(plan.campaign, variant_name(wanted.ratio, wanted.profile), key[:12])
+    return key, read_record(store, where, DeliverableIndex)
+
+
+def copy_out(store: ObjectStore, index: DeliverableIndex, folder: Path) -> list[Path]:
+    """Puts the files of a deliverable where people look, whole or not at all; what is there already stays."""
+    return [
+        place_file(folder / name, blob.sha256, partial(read_blob, store, blob)) for name, blob in index.files.items()
+    ]

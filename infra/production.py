@@ -1,0 +1,270 @@
+"""One application of one plan: the store, the buyer, the steps and the lease that it needs, opened and closed together.
+
+Holds no order (that is flows) and no policy (that is tasks).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import datetime as dt
+import os
+import secrets
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+from infra.audio.base import SoundProvider
+from infra.audio.elevenlabs import ElevenLabsProvider
+from infra.backlot.faults import load_faults
+from infra.backlot.serve import Backlot
+from infra.blobs import blob_file, find_blob
+from infra.budget import Budget
+from infra.buying import Buyer, Purchase
+from infra.clock import Clock, SystemClock
+from infra.console import RunConsole
+from infra.errors import NotFoundError, ShotrunnerError, StalePlanError
+from infra.events import Events
+from infra.lease import HeldLease, acquire_lease
+from infra.providers.base import MediaInput, VideoProvider
+from infra.providers.runway import RunwayProvider
+from infra.records import read_record
+from infra.settings import ELEVENLABS_URL, RUNWAY_URL, Settings
+from infra.state import StoreState
+from infra.steps import StepRunner
+from infra.storage import open_store
+from infra.storage.base import ObjectStore
+from manifests.catalogue import ModelCard, Profile
+from manifests.digest import digest_json
+from manifests.expand import OUT_FRAME, Want
+from manifests.journal import BlobRef
+from manifests.naming import plan_key
+from manifests.plan import Plan
+from manifests.ratecard import load_models, load_profiles
+from manifests.schema import Brand, Spot, VoiceLine
+from manifests.timing import Cut, cut_of
+from manifests.walk import Numbered
+
+BACKLOT = "backlot"
+BACKLOT_KEY = "key_" + "0" * 128  # the backlot takes any key of the right form
+PLAY_BALANCE = 1_000_000
+
+
+@dataclass
+class Production:
+    """What every step of one run has in its hands."""
+
+    plan: Plan
+    run_id: str
+    spot: Spot
+    brand: Brand
+    cut: Cut
+    models: Mapping[str, ModelCard]
+    profiles: Mapping[str, Profile]
+    store: ObjectStore
+    clock: Clock
+    settings: Settings
+    events: Events
+    buyer: Buyer
+    steps: StepRunner
+    work: Path
+    lease: HeldLease
+    started: dt.datetime
+    problems: list[ShotrunnerError] = field(default_factory=list)
+    calls: int = 0  # creates sent by this run
+    spent: int = 0  # credits settled by this run
+
+    def want(self, want_id: str) -> Want:
+        return next(w for w in self.plan.wants if w.id == want_id)
+
+    def state(self) -> StoreState:
+        return StoreState(self.store, self.clock)
+
+    def file_blob(self, name: str) -> BlobRef:
+        pin = self.plan.file(name)
+        return BlobRef(kind="ref", sha256=pin.sha256, size=pin.size, content_type=pin.content_type)
+
+    async def media_of(self, request: Mapping[str, Any]) -> dict[str, MediaInput]:
+        """The bytes behind every place-holder of a request, by the digest of the place-holder."""
+        media: dict[str, MediaInput] = {}
+        for holder in find_placeholders(request):
+            blob = await self._placeholder_blob(holder)
+            path = await asyncio.to_thread(blob_file, self.store, blob, self.work)
+            media[digest_json(holder)] = MediaInput(sha256=blob.sha256, path=path, content_type=blob.content_type)
+        return media
+
+    async def _placeholder_blob(self, holder: Mapping[str, Any]) -> BlobRef:
+        source = await asyncio.to_thread(
+            find_blob, self.store, holder["sha256"] if "sha256" in holder else holder["source"], ("take", "ref")
+        )
+        if source is None:
+            raise NotFoundError(f"the picture {holder} is not in the store", remedy="run the manifest again")
+        if "sha256" in holder:
+            return source
+        if holder["derived"] != OUT_FRAME:
+            raise ValueError(f"no step makes {holder['derived']!r}")
+        frame = await self.steps.run("out_frame", {"frame": holder["frame"]}, {"take": source})
+        return frame.files["frame.png"]
+
+    async def purchase(self, want: Want, numbered: Numbered) -> Purchase:
+        return Purchase(
+            key=numbered.key,
+            what=want.what,
+            address=f"{want.address}/{want.what}-{numbered.number}",
+            service=want.service,
+            model=want.model,
+            take=numbered.number,
+            request=numbered.request,
+            price_credits=want.credits,
+            size_class=f"{want.width}x{want.height}x{want.seconds}",
+            media=await self.media_of(numbered.request),
+        )
+
+
+@dataclass(frozen=True)
+class SpokenTake:
+    """A line as it goes into the mix. `timing` is of the text as sent, in seconds of the sound before any speed-up."""
+
+    line: VoiceLine
+    bought: BlobRef
+    blob: BlobRef  # as it is mixed: decoded, and faster where it had to be
+    start_frame: int
+    seconds: float
+    speed: Decimal
+    timing: Mapping[str, Any] | None
+
+
+def find_placeholders(value: Any) -> list[Mapping[str, Any]]:
+    if isinstance(value, Mapping):
+        if "sha256" in value or "derived" in value:
+            return [value]
+        return [h for item in value.values() for h in find_placeholders(item)]
+    if isinstance(value, list | tuple):
+        return [h for item in value for h in find_placeholders(item)]
+    return []
+
+
+def read_plan(store: ObjectStore, digest: str) -> Plan:
+    plan = read_record(store, plan_key(digest), Plan)
+    if plan is None:
+        raise StalePlanError(f"the store has no plan {digest[:12]}", remedy="plan and run the manifest again")
+    return plan
+
+
+def new_run_id(clock: Clock) -> str:
+    return f"{clock.now():%Y%m%d-%H%M}-{secrets.token_hex(2)}"
+
+
+def home_of(store_url: str) -> Path:
+    """Where the backlot and half-finished work lie: beside a store that is a folder, else in the current folder."""
+    if "://" in store_url or store_url == "memory:":
+        return Path.cwd() / ".shotrunner"
+    return Path(store_url).parent
+
+
+def media_jobs(settings: Settings) -> int:
+    """Steps at once: one per core that this process may use (media sheet §7)."""
+    return settings.media_jobs or len(os.sched_getaffinity(0))
+
+
+@contextlib.asynccontextmanager
+async def open_production(
+    plan_digest: str, store_url: str, settings: Settings, console: RunConsole, clock: Clock | None = None
+) -> AsyncIterator[Production]:
+    """Takes the campaign's lease, starts the backlot if the plan films there, and closes everything at the end."""
+    clock = clock or SystemClock()
+    events = console.events
+    home = home_of(store_url)
+    store = open_store(store_url, home.parent)
+    plan = read_plan(store, plan_digest)
+    spot, brand = plan.read_spot(), plan.read_brand()
+    models, profiles = load_models(), load_profiles()
+    lease = acquire_lease(store, clock, plan.campaign)
+    keeper = asyncio.create_task(lease.keep())
+    work = home / "work"
+    steps = StepRunner(store, work, clock, media_jobs(settings))
+    try:
+        async with _vendors(plan, home, settings, clock, events) as (video, sound, slots):
+            budget = Budget(
+                store, clock, plan.campaign, paid=plan.paid, limit=spot.budget.credits + plan.options.extra_credits
+            )
+            buyer = Buyer(
+                store=store,
+                clock=clock,
+                video=video,
+                sound=sound,
+                budget=budget,
+                campaign=plan.campaign,
+                plan=plan_digest,
+                lease_nonce=lease.nonce,
+                poll_seconds=0.25 if plan.video_service == BACKLOT else 5.0,
+                rebuy_unknown=plan.options.rebuy_unknown or spot.generate.retry.on_unknown == "rebuy",
+                slots=slots,
+                on_event=lambda event: events.emit(**event),
+            )
+            production = Production(
+                plan=plan, run_id=new_run_id(clock), spot=spot, brand=brand, cut=cut_of(spot, models), models=models,
+                profiles=profiles, store=store, clock=clock, settings=settings, events=events, buyer=buyer,
+                steps=steps, work=work, lease=lease, started=clock.now(),
+            )  # fmt: skip
+            events.listen(_count_creates(production))
+            console.on_stop(buyer.stop)
+            events.emit("run", run_id=production.run_id, campaign=plan.campaign)
+            yield production
+    finally:
+        await steps.cancel()
+        keeper.cancel()
+        await asyncio.gather(keeper, return_exceptions=True)
+        await asyncio.to_thread(lease.release)
+
+
+def _count_creates(production: Production) -> Any:
+    def listener(event: Mapping[str, Any]) -> None:
+        production.calls += event["message_type"] == "create"
+        if event["message_type"] in ("collected", "failed"):
+            production.spent += event.get("credits") or 0
+
+    return listener
+
+
+@contextlib.asynccontextmanager
+async def _vendors(
+    plan: Plan, home: Path, settings: Settings, clock: Clock, events: Events
+) -> AsyncIterator[tuple[VideoProvider, SoundProvider, dict[str, int]]]:
+    """Clients for the plan's services. A key that is set decides; without one, the backlot answers in this process."""
+    backlot: Backlot | None = None
+    own = ""
+    needs_own = (plan.video_service == BACKLOT and settings.runway_url is None) or (
+        plan.sound_service == BACKLOT and settings.elevenlabs_url is None
+    )
+    if needs_own:
+        backlot = Backlot(
+            home / "backlot",
+            latency=settings.backlot_latency,
+            faults=load_faults(settings.backlot_faults) if settings.backlot_faults else (),
+        )
+        own = await asyncio.to_thread(backlot.start)
+        events.emit("backlot", url=own)
+    video = RunwayProvider(
+        settings.runway_url or (own if plan.video_service == BACKLOT else RUNWAY_URL),
+        settings.runway_key.get_secret_value() if settings.runway_key else BACKLOT_KEY,
+        plan.video_service,
+        clock=clock,
+        on_behalf_of=settings.on_behalf_of,
+    )
+    sound = ElevenLabsProvider(
+        settings.elevenlabs_url or (own if plan.sound_service == BACKLOT else ELEVENLABS_URL),
+        settings.elevenlabs_key.get_secret_value() if settings.elevenlabs_key else BACKLOT_KEY,
+        plan.sound_service,
+    )
+    try:
+        limits = await video.limits()
+        slots = {name: row.concurrent for name, row in limits.models.items() if row.concurrent}
+        yield video, sound, slots
+    finally:
+        await video.close()
+        await sound.close()
+        if backlot is not None:
+            await asyncio.to_thread(backlot.stop)

@@ -1,0 +1,68 @@
+"""One settings model, read once at the edge: environment first, then `shotrunner.toml`. Holds no manifest value."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import AliasChoices, Field, SecretStr
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+CONFIG_NAME = "shotrunner.toml"
+RUNWAY_URL = "https://api.dev.runwayml.com"  # vendor sheet §1
+ELEVENLABS_URL = "https://api.elevenlabs.io"  # audio sheet §1.1
+
+
+class Settings(BaseSettings):
+    """Field names are the keys of `shotrunner.toml`; the environment names are given beside them."""
+
+    model_config = SettingsConfigDict(frozen=True, extra="ignore", populate_by_name=True, env_ignore_empty=True)
+
+    store: str = Field(default=".shotrunner/store", validation_alias=AliasChoices("SHOTRUNNER_STORE", "store"))
+    runway_key: SecretStr | None = Field(default=None, validation_alias="RUNWAYML_API_SECRET")
+    runway_url: str | None = Field(default=None, validation_alias=AliasChoices("RUNWAYML_BASE_URL", "runway_url"))
+    on_behalf_of: str | None = Field(
+        default=None, validation_alias=AliasChoices("SHOTRUNNER_ON_BEHALF_OF", "on_behalf_of")
+    )
+    elevenlabs_key: SecretStr | None = Field(default=None, validation_alias="ELEVENLABS_API_KEY")
+    elevenlabs_url: str | None = Field(
+        default=None, validation_alias=AliasChoices("ELEVENLABS_BASE_URL", "elevenlabs_url")
+    )
+    prefect_api_url: str | None = Field(default=None, validation_alias="PREFECT_API_URL")
+    # The tier's figure until the account has been asked; 1 is the vendor's tier 1 (vendor sheet §10.1)
+    concurrency: Annotated[int, Field(ge=1, le=200)] = Field(
+        default=1, validation_alias=AliasChoices("SHOTRUNNER_CONCURRENCY", "concurrency")
+    )
+    backlot_latency: Annotated[float, Field(ge=0, le=3600)] = Field(
+        default=0.5, validation_alias=AliasChoices("SHOTRUNNER_BACKLOT_LATENCY", "backlot_latency")
+    )
+    backlot_faults: Path | None = Field(
+        default=None, validation_alias=AliasChoices("SHOTRUNNER_BACKLOT_FAULTS", "backlot_faults")
+    )
+    media_jobs: int | None = Field(default=None, validation_alias=AliasChoices("SHOTRUNNER_MEDIA_JOBS", "media_jobs"))
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return (init_settings, env_settings, TomlConfigSettingsSource(settings_cls))
+
+
+def read_settings(root: Path) -> Settings:
+    """Settings for the project at `root`; a missing `shotrunner.toml` is fine. Raises pydantic's ValidationError."""
+    config = root / CONFIG_NAME
+
+    class _Here(Settings):
+        model_config = SettingsConfigDict(toml_file=config)
+
+    return _Here()

@@ -1,0 +1,31 @@
+"""When will it be finished: a simulation of the purchases on so many slots. An estimate, and it says from what."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from heapq import heappop, heappush
+
+from manifests.catalogue import ModelCard
+from manifests.expand import Want
+from manifests.plan import Action, Verb
+
+
+def estimate_seconds(
+    wants: Sequence[Want], actions: Sequence[Action], models: Mapping[str, ModelCard], slots: int, *, slow: bool
+) -> int:
+    """Seconds until the last purchase is there, with `slots` generations of each model at once. Blanks wait for every
+    action of the want that they name."""
+    model_of = {w.id: w.model for w in wants}
+    free: dict[str, list[float]] = {}
+    done: dict[str, float] = {}
+    for want in wants:
+        todo = [a for a in actions if a.want == want.id and a.verb in (Verb.BUY, Verb.COLLECT)]
+        ready = max((done.get(n, 0.0) for n in want.needs), default=0.0)
+        lanes = free.setdefault(model_of[want.id], [0.0] * slots)
+        seconds = models[want.model].seconds_to_make[1 if slow else 0]
+        for _ in todo:
+            start = max(heappop(lanes), ready)
+            heappush(lanes, start + seconds)
+            done[want.id] = max(done.get(want.id, 0.0), start + seconds)
+        done.setdefault(want.id, ready)
+    return round(max(done.values(), default=0.0))

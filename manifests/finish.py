@@ -1,0 +1,72 @@
+"""What a deliverable is made of, as one key: when the key has an index in the store, nothing has to be encoded again."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from pydantic import Field
+
+from manifests.catalogue import Profile
+from manifests.digest import digest_json
+from manifests.journal import BlobRef, Record
+from manifests.plan import Plan
+from manifests.schema import Deliver
+
+# Parts of a spot that change no deliverable: money, approval, and how takes are made (the takes themselves are inputs)
+_NOT_SHOWN = ("budget", "review", "description", "references", "generate", "deliver")
+
+
+class DeliverableIndex(Record):
+    """A finished deliverable, every digest back to the takes. `files` by the name a person sees."""
+
+    schema_: Literal["deliverable/1"] = Field(default="deliverable/1", alias="schema")
+    key: str
+    campaign: str
+    variant: str
+    profile: str
+    ratio: str
+    files: Mapping[str, BlobRef]
+    inputs: Mapping[str, str]  # sha256 by want id and by file
+    measured: Mapping[str, Any]
+    backlot: bool  # whether any take in it was filmed on the backlot
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A deliverable, measured. `made` is false when the store had it already."""
+
+    index: DeliverableIndex
+    deliver: Deliver
+    made: bool
+
+    @property
+    def ok(self) -> bool:
+        return bool(self.index.measured["ok"])
+
+
+def finish_inputs(plan: Plan, bought: Mapping[str, str]) -> dict[str, str]:
+    """The digest of everything that is seen or heard. `bought`: circled takes and sounds, by want id."""
+    shown = ("brand.fonts", "brand.logo", "brand.end_cards", "sound.")
+    return {**bought, **{f.name: f.sha256 for f in plan.files if f.name.startswith(shown)}}
+
+
+def finish_key(
+    plan: Plan, inputs: Mapping[str, str], profile: Profile, ratio: str, version: int, steps: Mapping[str, int]
+) -> str:
+    """`inputs`: sha256 of the circled take of each shot, of each sound and of each file, by want id or YAML path."""
+    shown = {k: v for k, v in plan.spot.items() if k not in _NOT_SHOWN}
+    upscale = plan.spot.get("generate", {}).get("upscale")
+    return digest_json(
+        {
+            "spot": shown,
+            "upscale": upscale,
+            "brand": {k: plan.brand.get(k) for k in ("name", "display_name", "colours", "end_cards", "fonts", "logo")},
+            "inputs": dict(inputs),
+            "profile": profile.model_dump(mode="json"),
+            "ratio": ratio,
+            "version": version,
+            "steps": dict(steps),
+        }
+    )

@@ -1,0 +1,260 @@
+"""Wants + lock + what the store says → Plan: a frozen list of actions with their prices. Nothing else decides spending.
+
+`apply` carries out exactly this list. Blanks (a picture that does not exist yet) and the allowance for failures and bad
+pictures are part of it; everything else that moves makes the plan stale.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, Protocol
+
+from pydantic import Field
+
+from manifests.digest import digest_json
+from manifests.expand import Want, fill_blanks, find_blanks
+from manifests.journal import Record, Result, Selection, TakeHistory, TakeState, What
+from manifests.schema import Brand, Spot
+from manifests.walk import Numbered, Screened, Walk, best_take, circled_number, segment_of, walk_takes
+
+
+class StateReader(Protocol):
+    """What the store says. Reads only; every answer may be remembered for the length of one plan."""
+
+    def history(self, key: str) -> TakeHistory: ...
+    def selection(self, segment_key: str) -> Selection | None: ...
+    def screening(self, want: Want, result: Result) -> Screened | None: ...
+    def living_leases(self) -> Sequence[str]: ...
+
+
+class Verb(enum.StrEnum):
+    BUY = "buy"
+    COLLECT = "collect"  # paid already, its task is known
+    KEEP = "keep"
+    HOLD = "hold"  # unknown: perhaps paid; never bought again unasked
+    GIVE_UP = "give up"  # failed for good, or out of retries
+
+
+class Action(Record):
+    """One purchase, or the reason why there is none. `key` is missing while the request has a blank."""
+
+    id: str  # `pour/take-2`
+    verb: Verb
+    want: str
+    what: What
+    number: int
+    key: str | None
+    credits: int  # what it will cost now
+    seconds: int
+    reason: str
+    needs: tuple[str, ...] = ()
+
+
+class FilePin(Record):
+    """A file that the manifest names, as it was when the plan was made."""
+
+    name: str  # path in the YAML, such as `references.kettle.file`
+    path: str  # as written
+    sha256: str
+    size: int
+    content_type: str
+    width: int | None = None
+    height: int | None = None
+
+
+class Options(Record):
+    """What the person said on the command line that the flow has to know."""
+
+    rebuy_unknown: bool = False
+    approve: Literal["ask", "auto"] = "ask"
+    extra_credits: int = 0
+
+
+class Totals(Record):
+    credits: int
+    up_to: int  # with the allowance, within the budget
+    spent: int  # by this campaign before, in the same purse
+    budget: int
+    bought_seconds: int
+    screen_seconds: str  # decimal text
+
+
+class Plan(Record):
+    schema_: Literal["plan/1"] = Field(default="plan/1", alias="schema")
+    campaign: str
+    manifest: str  # its path from the project's root
+    overrides: tuple[str, ...] = ()  # what --set said
+    manifest_digest: str
+    lock_digest: str
+    rate_card: str
+    ledger_position: str
+    positions: Mapping[str, str]  # what the position is a digest of: state by take key, choice by segment key
+    spot: Mapping[str, Any]
+    brand: Mapping[str, Any]
+    files: tuple[FilePin, ...]
+    video_service: str
+    sound_service: str
+    wants: tuple[Want, ...]
+    actions: tuple[Action, ...]
+    totals: Totals
+    per_shot: Mapping[str, int]
+    not_applied: tuple[str, ...]
+    notices: tuple[str, ...]
+    options: Options = Options()
+
+    @property
+    def digest(self) -> str:
+        return digest_json(self.model_dump(mode="json", by_alias=True))
+
+    @property
+    def purchases(self) -> tuple[Action, ...]:
+        return tuple(a for a in self.actions if a.verb is Verb.BUY)
+
+    @property
+    def unfinished(self) -> bool:
+        return any(a.verb in (Verb.BUY, Verb.COLLECT) for a in self.actions)
+
+    @property
+    def paid(self) -> bool:
+        """Whether real credits can be spent: any service that is not the backlot."""
+        return any(w.service != "backlot" for w in self.wants)
+
+    def read_spot(self) -> Spot:
+        return Spot.model_validate(dict(self.spot))
+
+    def read_brand(self) -> Brand:
+        return Brand.model_validate(dict(self.brand))
+
+    def file(self, name: str) -> FilePin:
+        return next(f for f in self.files if f.name == name)
+
+
+class Planner:
+    """Walks the wants in order, resolving each blank as soon as the picture behind it has been circled."""
+
+    def __init__(self, state: StateReader, plan_digest: str | None = None) -> None:
+        self._state = state
+        self._own = plan_digest  # when a stored plan is checked: what it bought itself counts as not yet bought
+        self.actions: list[Action] = []
+        self.positions: dict[str, str] = {}
+        self.walks: dict[str, Walk] = {}
+        self.pictures: dict[str, str] = {}  # sha256 of the circled still or take, by want id
+
+    def add(self, want: Want) -> None:
+        """`want` comes after every want that it needs."""
+        missing = [blank["from"] for blank in find_blanks(want.body) if blank["from"] not in self.pictures]
+        if missing:
+            self.actions += [_blank_action(want, number, missing) for number in range(1, want.count + 1)]
+            return
+        body = fill_blanks(want.body, self.pictures)
+        selection = self._selection(want, body)
+        walk = walk_takes(want, body, self._history, self._state.screening, selection, self._state.living_leases())
+        self.walks[want.id] = walk
+        self.actions += [_action(want, numbered) for numbered in walk.wanted]
+        for numbered in (*walk.wanted, *walk.skipped):
+            self.positions[numbered.key] = numbered.state.value
+        if walk.ended and want.what in ("still", "take"):
+            chosen = circled_number(walk, selection) or best_take(walk, selection)
+            if chosen is not None and chosen.result is not None and self._all_screened(walk):
+                self.pictures[want.id] = chosen.result.blob.sha256
+
+    @staticmethod
+    def _all_screened(walk: Walk) -> bool:
+        return all(n.screened is not None for n in walk.wanted if n.result is not None)
+
+    def _history(self, key: str) -> TakeHistory:
+        history = self._state.history(key)
+        if self._own is not None and history.intents and history.intents[0].plan == self._own:
+            return TakeHistory(key=key)
+        return history
+
+    def _selection(self, want: Want, body: Mapping[str, Any]) -> Selection | None:
+        segment = segment_of(want, body)
+        selection = self._state.selection(segment)
+        choice = selection.circled if selection else None
+        # a circle by score follows from the takes; only a person's word can make a plan stale
+        self.positions[segment] = f"{choice.take}:{choice.sha256}" if choice and choice.by != "score" else ""
+        return selection
+
+    @property
+    def position(self) -> str:
+        return digest_json(self.positions)
+
+
+def _blank_action(want: Want, number: int, missing: Sequence[str]) -> Action:
+    waits = " and ".join(
+        f"the {'still' if m.endswith('/still') else 'take'} circled of {m.split('/')[0]}" for m in missing
+    )
+    return Action(
+        id=f"{want.id}-{number}", verb=Verb.BUY, want=want.id, what=want.what, number=number, key=None,
+        credits=want.credits, seconds=want.seconds, reason=f"new; starts on {waits}", needs=tuple(missing),
+    )  # fmt: skip
+
+
+def _action(want: Want, numbered: Numbered) -> Action:
+    verb, credits, reason = _verdict(want, numbered)
+    return Action(
+        id=f"{want.id}-{numbered.number}", verb=verb, want=want.id, what=want.what, number=numbered.number,
+        key=numbered.key, credits=credits, seconds=want.seconds if verb is Verb.BUY else 0, reason=reason,
+        needs=want.needs,
+    )  # fmt: skip
+
+
+def _verdict(want: Want, numbered: Numbered) -> tuple[Verb, int, str]:
+    if numbered.state is TakeState.HAVE:
+        bad = numbered.screened is not None and not numbered.screened.ok
+        return Verb.KEEP, 0, "have, screened out" if bad else "have"
+    if numbered.state is TakeState.IN_FLIGHT:
+        return Verb.COLLECT, 0, "in flight: paid, to be collected"
+    if numbered.state is TakeState.UNKNOWN:
+        return Verb.HOLD, 0, "unknown: its answer was lost, perhaps paid"
+    if numbered.state is TakeState.FAILED:
+        failure = numbered.history.failures[-1] if numbered.history.failures else None
+        return Verb.GIVE_UP, 0, f"failed: {failure.failure_class}" if failure else "given up"
+    replaces = numbered.number > want.count
+    return Verb.BUY, want.credits, "new; in place of one that failed or was rejected" if replaces else "new"
+
+
+def totals_of(
+    wants: Sequence[Want], actions: Sequence[Action], *, spent: int, budget: int, screen_seconds: str
+) -> Totals:
+    credits = sum(a.credits for a in actions)
+    return Totals(
+        credits=credits,
+        up_to=_up_to(wants, actions, room=budget - spent),
+        spent=spent,
+        budget=budget,
+        bought_seconds=sum(a.seconds for a in actions if a.verb is Verb.BUY),
+        screen_seconds=screen_seconds,
+    )
+
+
+def _up_to(wants: Sequence[Want], actions: Sequence[Action], room: int) -> int:
+    """The bill if every allowed retake were needed, dearest first, and no further than the budget goes."""
+    total = sum(a.credits for a in actions)
+    busy = {a.want for a in actions if a.verb is Verb.BUY}
+    retakes = [w.credits for w in wants if w.id in busy for _ in range(w.attempts - 1 + w.rerolls)]
+    for price in sorted(retakes, reverse=True):
+        if total + price <= room:
+            total += price
+    return total
+
+
+def per_shot_credits(wants: Sequence[Want], actions: Sequence[Action]) -> dict[str, int]:
+    """What each shot costs now: stills and takes together."""
+    address = {w.id: w.address for w in wants if w.what in ("still", "take")}
+    costs: dict[str, int] = {}
+    for action in actions:
+        if action.want in address:
+            costs[address[action.want]] = costs.get(address[action.want], 0) + action.credits
+    return costs
+
+
+def moved_positions(plan: Plan, state: StateReader) -> list[str]:
+    """What somebody else changed since the plan was made: take and segment keys. Empty: the plan may be applied."""
+    planner = Planner(state, plan.digest)
+    for want in plan.wants:
+        planner.add(want)
+    now = planner.positions
+    return [key for key, before in plan.positions.items() if now.get(key, before) != before]

@@ -1,0 +1,144 @@
+"""Walking the take numbers of a want: which are good, which are skipped, which are still to be bought.
+
+The plan and its application both ask here, so that what is bought is what was planned. Also the rule by which a take is
+circled when nobody chooses.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from manifests.digest import derive_seed, segment_key, take_key
+from manifests.expand import Want
+from manifests.journal import Choice, Result, Selection, TakeHistory, TakeState
+
+SCORE_TIE = 0.01  # scores nearer than this are equal, and the lower take number wins
+
+
+@dataclass(frozen=True)
+class Screened:
+    """What screening found of one take or still."""
+
+    ok: bool
+    score: float
+    parts: Mapping[str, float] = field(default_factory=dict)
+    faults: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Numbered:
+    """One take number with its key, its full request and what the store says of it."""
+
+    number: int
+    key: str
+    request: Mapping[str, Any]
+    state: TakeState
+    history: TakeHistory
+    screened: Screened | None = None
+
+    @property
+    def result(self) -> Result | None:
+        return self.history.result
+
+    @property
+    def usable(self) -> bool:
+        return self.result is not None and (self.screened is None or self.screened.ok)
+
+
+@dataclass(frozen=True)
+class Walk:
+    """`wanted` are the numbers that fill the want, in order; `skipped` were replaced by a later number."""
+
+    segment: str  # segment key
+    wanted: tuple[Numbered, ...]
+    skipped: tuple[Numbered, ...]
+
+    def of(self, *states: TakeState) -> tuple[Numbered, ...]:
+        return tuple(n for n in self.wanted if n.state in states)
+
+    @property
+    def ended(self) -> bool:
+        """Nothing left to buy or to collect. A held unknown counts as ended."""
+        return not self.of(TakeState.NEW, TakeState.IN_FLIGHT)
+
+
+def request_of(want: Want, body: Mapping[str, Any], number: int) -> dict[str, Any]:
+    """The request of one take, as it will be sent."""
+    seeded = dict(body) if want.base_seed is None else {**body, "seed": derive_seed(want.base_seed, number)}
+    return {"endpoint": want.endpoint, "body": seeded}
+
+
+def segment_of(want: Want, body: Mapping[str, Any]) -> str:
+    return segment_key(want.service, {"endpoint": want.endpoint, "body": body})
+
+
+def walk_takes(
+    want: Want,
+    body: Mapping[str, Any],
+    history: Callable[[str], TakeHistory],
+    screening: Callable[[Want, Result], Screened | None],
+    selection: Selection | None = None,
+    living_leases: Sequence[str] = (),
+) -> Walk:
+    """Numbers from 1 until `want.count` places are filled. `body` has no blanks left.
+
+    A number that failed retryably is skipped while `attempts` lasts, a bad picture while `rerolls` lasts, a rejected
+    one when it was marked for replacement; after that it keeps its place, and the want stays short of a take.
+    """
+    replaced = {r.take for r in selection.rejected if r.replace} if selection else set()
+    places = want.count + (selection.extra_takes if selection else 0)
+    failures = bad = number = 0
+    wanted: list[Numbered] = []
+    skipped: list[Numbered] = []
+    while len(wanted) < places:
+        number += 1
+        request = request_of(want, body, number)
+        key = take_key(want.service, request, number)
+        past = history(key)
+        screened = screening(want, past.result) if past.result is not None else None
+        numbered = Numbered(number, key, request, past.state(living_leases), past, screened)
+        skip = number in replaced
+        if past.failed_retryably:
+            failures += 1
+            skip = skip or failures < want.attempts
+        elif screened is not None and not screened.ok:
+            bad += 1
+            skip = skip or bad <= want.rerolls
+        (skipped if skip else wanted).append(numbered)
+    return Walk(segment_of(want, body), tuple(wanted), tuple(skipped))
+
+
+def circled_number(walk: Walk, selection: Selection | None) -> Numbered | None:
+    """The take that is circled already, if its bytes are still the ones that were chosen."""
+    if selection is None or selection.circled is None:
+        return None
+    for numbered in (*walk.wanted, *walk.skipped):
+        if numbered.number == selection.circled.take and numbered.result is not None:
+            return numbered if numbered.result.blob.sha256 == selection.circled.sha256 else None
+    return None
+
+
+def best_take(walk: Walk, selection: Selection | None = None) -> Numbered | None:
+    """Who wins when nobody chooses: the best score; within 0.01 the lowest number. None when no take is usable."""
+    refused = {r.take for r in selection.rejected} if selection else set()
+    good = [n for n in (*walk.wanted, *walk.skipped) if n.usable and n.screened and n.number not in refused]
+    if not good:
+        return None
+    top = max(n.screened.score for n in good if n.screened)
+    close = [n for n in good if n.screened and n.screened.score >= top - SCORE_TIE]
+    return min(close, key=lambda n: n.number)
+
+
+def choice_by_score(numbered: Numbered, at: Any) -> Choice:
+    if numbered.result is None or numbered.screened is None:
+        raise ValueError(f"take {numbered.number} has not been collected and screened")
+    return Choice(
+        take=numbered.number,
+        sha256=numbered.result.blob.sha256,
+        by="score",
+        score=numbered.screened.score,
+        score_parts=dict(numbered.screened.parts),
+        at=at,
+    )

@@ -1,0 +1,133 @@
+"""One deliverable: picture and mix in one file, measured against its profile, with captions and sidecar, in the store
+and in the folder where people look."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+from infra.blobs import blob_file, put_blob
+from infra.deliverables import file_name
+from infra.errors import PreconditionFailedError
+from infra.media.captions import SpokenLine, build_cues
+from infra.production import Production, SpokenTake
+from infra.records import create_record
+from manifests.catalogue import Profile
+from manifests.finish import DeliverableIndex
+from manifests.journal import BlobRef, StepResult
+from manifests.naming import deliverable_index_key, deliverable_key, variant_name
+from manifests.plan import Plan
+from manifests.schema import Deliver
+from manifests.spoken import time_script
+from tasks.policy import production_task
+
+
+@production_task("encode")
+async def encode(
+    slate: str, production: Production, picture: StepResult, mixed: StepResult, profile: Profile, title: str
+) -> StepResult:
+    params = {
+        "container": profile.container,
+        "audio": profile.audio.model_dump(mode="json"),
+        "edit_list": profile.edit_list,
+        "frames": production.cut.frames,
+        "rate": profile.rate,
+        "samples": mixed.facts["samples"],
+        "metadata": {"title": title, "comment": _comment(production.plan)},
+    }
+    inputs = {"picture": picture.files["picture.mp4"], "mix": mixed.files["mix.wav"]}
+    return await production.steps.run("encode", params, inputs, kind="out")
+
+
+def _comment(plan: Plan) -> str:
+    return "animatic, filmed on the backlot" if "backlot" in (plan.video_service, plan.sound_service) else ""
+
+
+@production_task("verify")
+async def verify(slate: str, production: Production, film: StepResult, profile: Profile, ratio: str) -> StepResult:
+    params = {
+        "profile": profile.model_dump(mode="json"),
+        "ratio": ratio,
+        "frames": production.cut.frames,
+        "rate": profile.rate,
+        "silent": _is_silent(production),
+    }
+    blob = next(b for name, b in film.files.items() if name.startswith("film."))
+    return await production.steps.run("verify", params, {"file": blob})
+
+
+def _is_silent(production: Production) -> bool:
+    sound = production.spot.sound
+    return sound.voiceover is None and sound.music is None and not sound.effects
+
+
+@production_task("captions")
+async def caption(
+    slate: str, production: Production, lines: Sequence[SpokenTake], profile: Profile
+) -> StepResult | None:
+    """Caption files from the timings of the speech, in the script's own words; None when none are asked for."""
+    captions = production.spot.graphics.captions
+    if captions is None or not captions.sidecar or not lines:
+        return None
+    rate = profile.frame_rate
+    spoken = [_spoken_line(take, take.start_frame / rate) for take in lines]
+    cues = build_cues(spoken, film_seconds=production.cut.frames / rate, rate=profile.rate)
+    params = {
+        "cues": [{"start": str(c.start), "end": str(c.end), "text": c.text} for c in cues],
+        "formats": list(captions.sidecar),
+    }
+    return await production.steps.run("captions", params, {}, kind="out")
+
+
+def _spoken_line(take: SpokenTake, offset: Fraction) -> SpokenLine:
+    """The script's characters with the times of what was spoken for them."""
+    told = take.timing or {"characters": [], "starts": [], "ends": []}
+    timed = time_script(take.line.text, told["characters"], told["starts"], told["ends"], seconds=take.seconds)
+    start = Decimal(offset.numerator) / Decimal(offset.denominator)
+    return SpokenLine(timed.characters, timed.starts, timed.ends, offset=start, speed=take.speed)
+
+
+@production_task("deliver")
+async def store_deliverable(
+    slate: str,
+    production: Production,
+    wanted: Deliver,
+    key: str,
+    inputs: Mapping[str, str],
+    files: Mapping[str, BlobRef],
+    sidecar: Mapping[str, Any],
+    measured: Mapping[str, Any],
+) -> DeliverableIndex:
+    """Writes the sidecar, the named copies and, last, the index: without an index there is no deliverable."""
+    store, plan = production.store, production.plan
+    variant = variant_name(wanted.ratio, wanted.profile)
+    stem = file_name(plan, production.spot, wanted, production.cut.frames)
+    text = json.dumps(sidecar, indent=2, sort_keys=True, ensure_ascii=False).encode()
+    blobs = dict(files)
+    blobs[f"{stem}.json"] = await asyncio.to_thread(put_blob, store, "out", text, "application/json")
+    for name, blob in blobs.items():
+        path = await asyncio.to_thread(blob_file, store, blob, production.work)
+        where = deliverable_key(plan.campaign, variant, key[:12], name)
+        await asyncio.to_thread(_put_copy, store, where, path, blob)
+    index = DeliverableIndex(
+        key=key, campaign=plan.campaign, variant=variant, profile=wanted.profile, ratio=wanted.ratio, files=blobs,
+        inputs=dict(inputs), measured=dict(measured), backlot=bool(_comment(plan)),
+    )  # fmt: skip
+    try:
+        where = deliverable_index_key(plan.campaign, variant, key[:12])
+        await asyncio.to_thread(create_record, store, where, index)
+    except PreconditionFailedError:
+        return index  # another run finished the same deliverable: same key, same bytes
+    return index
+
+
+def _put_copy(store: Any, where: str, path: Path, blob: BlobRef) -> None:
+    try:
+        store.put_file(where, path, content_type=blob.content_type, if_absent=True, sha256=blob.sha256)
+    except PreconditionFailedError:
+        return  # an earlier run was interrupted between the copy and the index

@@ -1,0 +1,25 @@
+"""The one decorator that makes a function a Prefect task, and what every task shares: no retries and no cache of
+Prefect's. Steps remember by their own keys, and a purchase is never repeated by an orchestrator."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine
+from typing import Any, ParamSpec, TypeVar
+
+from prefect import task
+from prefect.cache_policies import NO_CACHE
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def production_task(
+    name: str,
+) -> Callable[[Callable[P, Coroutine[Any, Any, R]]], Callable[P, Coroutine[Any, Any, R]]]:
+    """An async task whose run is named by its `slate` argument. It returns records, never bytes."""
+
+    def decorate(function: Callable[P, Coroutine[Any, Any, R]]) -> Callable[P, Coroutine[Any, Any, R]]:
+        wrap = task(name=name, task_run_name="{slate}", cache_policy=NO_CACHE, persist_result=False, retries=0)
+        return wrap(function)
+
+    return decorate

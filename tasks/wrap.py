@@ -1,0 +1,202 @@
+"""The end of a run: sidecars, the dailies page and the run record. Everything in them is read back from the store."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import jinja2
+
+import infra
+from infra.blobs import put_blob, read_blob
+from infra.errors import QualityError, ShotrunnerError
+from infra.ledger import spent_and_reserved
+from infra.production import Production
+from infra.records import create_record
+from infra.state import StoreState, screened_of
+from manifests.expand import Want
+from manifests.finish import DeliverableIndex, Finished
+from manifests.journal import BlobRef, Problem, RunRecord, Selection, StepResult, TakeState
+from manifests.naming import deliverable_index_key, run_key
+from manifests.plan import Planner
+from manifests.walk import Numbered, Walk, circled_number
+from tasks.policy import production_task
+
+TEMPLATES = Path(infra.__file__).parent / "templates"
+
+
+@production_task("wrap")
+async def wrap(slate: str, production: Production, finished: Sequence[Finished], flow_run: str) -> RunRecord:
+    """Writes dailies and run record, whatever happened before. Returns the record."""
+    for film in finished:
+        if not film.ok:
+            production.problems.append(_failed_checks(film))
+    page = await asyncio.to_thread(_dailies, production, finished)
+    dailies = await asyncio.to_thread(put_blob, production.store, "out", page.encode(), "text/html")
+    record = _record(production, finished, flow_run, dailies)
+    await asyncio.to_thread(create_record, production.store, run_key(record.run_id, "run.json"), record)
+    return record
+
+
+def _failed_checks(film: Finished) -> ShotrunnerError:
+    failed = [c for c in film.index.measured["checks"] if not c["ok"]]
+    detail = "; ".join(f"{c['name']}: wanted {c['wanted']}, found {c['found']}" for c in failed)
+    return QualityError(
+        detail, address=film.deliver.profile, remedy="the file is kept; change what is named and run again"
+    )
+
+
+def _record(production: Production, finished: Sequence[Finished], flow_run: str, dailies: BlobRef) -> RunRecord:
+    problems = production.problems
+    return RunRecord(
+        run_id=production.run_id,
+        campaign=production.plan.campaign,
+        plan=production.plan.digest,
+        flow_runs=(flow_run,) if flow_run else (),
+        started=production.started,
+        ended=production.clock.now(),
+        exit_code=exit_code_of(problems),
+        problems=tuple(
+            Problem(summary=p.summary, detail=p.detail, address=p.address, remedy=p.remedy, exit_code=p.exit_code)
+            for p in problems
+        ),
+        calls=production.calls,
+        steps_made=dict(production.steps.made),
+        steps_kept=dict(production.steps.kept),
+        cpu_seconds=round(production.steps.cpu_seconds, 1),
+        spent_credits=production.spent,
+        paid=production.plan.paid,
+        deliverables=tuple(
+            deliverable_index_key(f.index.campaign, f.index.variant, f.index.key[:12]) for f in finished
+        ),
+        dailies=dailies,
+        notices=production.plan.notices,
+    )
+
+
+def exit_code_of(problems: Sequence[ShotrunnerError]) -> int:
+    """Several kinds of problem: interrupted first, then 2 before 8 before 5, then the rest by number."""
+    codes = {p.exit_code for p in problems}
+    for code in (130, 2, 8, 5, 6, 9, 4, 7, 3, 1):
+        if code in codes:
+            return code
+    return 0
+
+
+# --- dailies: every take of the run, what was circled and why ---
+
+
+def _dailies(production: Production, finished: Sequence[Finished]) -> str:
+    state = StoreState(production.store, production.clock)
+    planner = Planner(state)
+    for want in production.plan.wants:
+        planner.add(want)
+    groups = [
+        _group(production, state, want, planner.walks[want.id])
+        for want in production.plan.wants
+        if want.id in planner.walks
+    ]
+    spending = spent_and_reserved(production.store, production.plan.campaign, paid=production.plan.paid)
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(TEMPLATES), autoescape=True, undefined=jinja2.StrictUndefined
+    )
+    films = [_film(film.index, film.made) for film in finished]
+    waiting = [w.id for w in production.plan.wants if w.id not in planner.walks]
+    return environment.get_template("dailies.html.j2").render(
+        plan=production.plan,
+        run_id=production.run_id,
+        groups=groups,
+        films=films,
+        waiting=waiting,
+        problems=production.problems,
+        spent=production.spent,
+        spending=spending,
+        production=production,
+    )
+
+
+def _film(index: DeliverableIndex, made: bool) -> dict[str, Any]:
+    names = sorted(index.files)
+    film = next(n for n in names if n.endswith((".mp4", ".mov")))
+    return {"index": index, "made": made, "name": film, "others": [n for n in names if n != film]}
+
+
+def _group(production: Production, state: StoreState, want: Want, walk: Walk) -> dict[str, Any]:
+    selection = state.selection(walk.segment)
+    chosen = circled_number(walk, selection)
+    numbers = sorted((*walk.wanted, *walk.skipped), key=lambda n: n.number)
+    return {
+        "want": want,
+        "prompt": want.body.get("promptText") or want.body.get("text"),
+        "takes": [_take(production, state, want, n, chosen, selection) for n in numbers],
+        "chosen": chosen,
+        "why": _why(selection, numbers, chosen),
+        "credits": sum(n.result.credits for n in numbers if n.result) + _failed_credits(numbers),
+    }
+
+
+def _failed_credits(numbers: Sequence[Numbered]) -> int:
+    return sum(f.credits for n in numbers for f in n.history.failures)
+
+
+def _why(selection: Selection | None, numbers: Sequence[Numbered], chosen: Numbered | None) -> str:
+    if selection is None or selection.circled is None or chosen is None:
+        return ""
+    choice = selection.circled
+    if choice.by != "score":
+        return f"take {choice.take} circled by {choice.by}" + (f": {choice.note}" if choice.note else "")
+    rivals = [n.screened.score for n in numbers if n.usable and n.screened and n.number != chosen.number]
+    score = choice.score or 0.0
+    if not rivals:
+        return f"the only usable one (score {score:.3f})"
+    if max(rivals) >= score - 0.01:
+        return f"score {score:.3f}; another within 0.01, the lower number wins"
+    return f"best score {score:.3f}, next {max(rivals):.3f}"
+
+
+def _take(
+    production: Production,
+    state: StoreState,
+    want: Want,
+    numbered: Numbered,
+    chosen: Numbered | None,
+    selection: Selection | None,
+) -> dict[str, Any]:
+    poster = None
+    faults: Sequence[str] = ()
+    if numbered.result is not None and want.what in ("take", "still"):
+        record = state.screening_record(want, numbered.result.blob)
+        if record is not None:
+            poster = _picture(production, record)
+            faults = screened_of(record).faults
+    body = numbered.request["body"]
+    return {
+        "number": numbered.number,
+        "state": _state_words(numbered),
+        "poster": poster,
+        "score": numbered.screened.score if numbered.screened else None,
+        "parts": dict(numbered.screened.parts) if numbered.screened else {},
+        "faults": faults,
+        "credits": numbered.result.credits if numbered.result else _failed_credits([numbered]),
+        "seed": body.get("seed"),
+        "digest": numbered.result.blob.sha256[:12] if numbered.result else "",
+        "seconds": numbered.result.seconds if numbered.result else None,
+        "circled": chosen is not None and numbered.number == chosen.number,
+    }
+
+
+def _state_words(numbered: Numbered) -> str:
+    if numbered.state is TakeState.FAILED and numbered.history.failures:
+        failure = numbered.history.failures[-1]
+        return f"failed: {failure.failure_class} ({failure.code})"
+    if numbered.screened is not None and not numbered.screened.ok:
+        return "screened out"
+    return numbered.state.value
+
+
+def _picture(production: Production, record: StepResult) -> str:
+    data = base64.b64encode(read_blob(production.store, record.files["poster.jpg"])).decode()
+    return f"data:image/jpeg;base64,{data}"
