@@ -52,7 +52,7 @@ def paint_still(
         picture = paint_scene(prompt, width, height, rng)
         if not subjects and not re.search(OUTDOORS, words):
             lay_worktop(picture, words, rng, height * 0.74)
-            _stand_cup(picture, rng, width * framing.place, height * 0.87, height * 0.24)
+            _stand_cup(picture, words, rng, width * framing.place, height * 0.87, height * 0.24)
     things = [s for s in subjects if not s.bust]
     if things or (re.search(r"\bcup\b|\bmug\b", words) and not subjects and backdrops):
         lay_worktop(picture, words, rng, height * (framing.surface - 0.17))
@@ -99,11 +99,12 @@ def _matte(colour: Picture) -> Mask:
     if float(np.abs(rim - ground).mean()) > 0.06:
         return brush.glow(w, h, w / 2, h / 2, w * 0.44, h * 0.46).clip(0, 0.6) / 0.6
     distance = np.linalg.norm(colour - ground, axis=2).astype(np.float32)
-    inside = (distance > 0.11).astype(np.uint8)
-    inside = cv2.morphologyEx(inside, cv2.MORPH_CLOSE, np.ones((9, 9), np.uint8))
-    hole = np.pad(inside, 1)
-    cv2.floodFill(hole, None, (0, 0), 2)
-    return brush.soften((hole[1:-1, 1:-1] != 2).astype(np.float32), max(0.6, w / 900))
+    outside = np.pad((distance < 0.10).astype(np.uint8), ((1, 0), (1, 1)), constant_values=1)
+    cv2.floodFill(outside, None, (0, 0), 2)
+    inside = (outside[1:, 1:-1] != 2).astype(np.uint8)
+    inside = cv2.morphologyEx(inside, cv2.MORPH_OPEN, np.ones((5, 5), np.uint8))
+    # a pixel in from the outline, where nothing of the ground is left in the colour
+    return brush.soften(cv2.erode(inside, np.ones((3, 3), np.uint8)).astype(np.float32), max(0.6, w / 1000))
 
 
 def _read_framing(words: str, has_subject: bool, rng: np.random.Generator) -> Framing:
@@ -115,9 +116,9 @@ def _read_framing(words: str, has_subject: bool, rng: np.random.Generator) -> Fr
     elif re.search(r"\bclose\b|\bclose-?up\b|\bmacro\b|\bat cup height\b", words):
         close = 0.85
     place = 0.5
-    if re.search(r"\bleft third\b|\bon the left\b|\b(?:text|space|background)[^.,]{0,30}right half", words):
+    if re.search(r"\bleft third\b|\bon the left\b|\b(?:text|space|background|filling)[^.,]{0,30}right half", words):
         place = 0.33
-    elif re.search(r"\bright third\b|\bon the right\b|\b(?:text|space|background)[^.,]{0,30}left half", words):
+    elif re.search(r"\bright third\b|\bon the right\b|\b(?:text|space|background|filling)[^.,]{0,30}left half", words):
         place = 0.67
     return Framing(
         close=close,
@@ -155,7 +156,7 @@ def _place_things(
     base = h * framing.surface
     size = h * (0.34 + 0.36 * framing.close) * float(rng.uniform(0.96, 1.04))
     if things and re.search(r"\bpour|\btilted over\b", words):
-        _pour(picture, things[0], w * min(framing.place, 0.42), base, size, rng)
+        _pour(picture, words, things[0], w * min(framing.place, 0.42), base, size, rng)
         return
     for number, thing in enumerate(things):
         offset = (number - (len(things) - 1) / 2) * 0.34
@@ -163,9 +164,9 @@ def _place_things(
         reach = size / thing.alpha.shape[0] * thing.alpha.shape[1]
         _stand(picture, thing, x, base, size)
         if with_cup and number == len(things) - 1:
-            _stand_cup(picture, rng, x + reach * 0.5 + size * 0.22, base + size * 0.05, size * 0.32)
+            _stand_cup(picture, words, rng, x + reach * 0.5 + size * 0.22, base + size * 0.05, size * 0.32)
     if not things and with_cup:
-        _stand_cup(picture, rng, w * framing.place, base, h * 0.26)
+        _stand_cup(picture, words, rng, w * framing.place, base, h * 0.26)
     if re.search(r"\bsteam|\bvapou?r", words) and (things or with_cup):
         lay_steam(picture, rng, w * framing.place - size * 0.42, base - size * 0.62, size * 0.5, 0.2)
 
@@ -177,18 +178,26 @@ def _stand(picture: Picture, thing: Subject, x: float, base: float, size: float)
     _paste(picture, colour, alpha, left, top)
 
 
-def _stand_cup(picture: Picture, rng: np.random.Generator, x: float, base: float, size: float) -> None:
-    colour, alpha = draw_cup(max(8, round(size * float(rng.uniform(0.97, 1.03)))))
+def _stand_cup(picture: Picture, words: str, rng: np.random.Generator, x: float, base: float, size: float) -> None:
+    colour, alpha = draw_cup(max(8, round(size * float(rng.uniform(0.97, 1.03)))), _contents(words))
     left, top = round(x - alpha.shape[1] * 0.43), round(base - alpha.shape[0] * 0.97)
     _drop_shadow(picture, alpha, left, top)
     _paste(picture, colour, alpha, left, top)
 
 
-def _pour(picture: Picture, thing: Subject, x: float, base: float, size: float, rng: np.random.Generator) -> None:
+def _contents(words: str) -> str | None:
+    if re.search(r"\bempty\b", words):
+        return None
+    if re.search(r"\bcoffee\b|\bespresso\b", words):
+        return "#5B3A26"
+    return "#B98A57" if re.search(r"\btea\b", words) else "#BFC9C4"
+
+
+def _pour(picture: Picture, words: str, thing: Subject, x: float, base: float, size: float, rng: np.random.Generator) -> None:
     """The thing tipped so that its spout is over a cup, a stream between them."""
     to_left = _spout_is_left(thing.alpha)
     angle = float(rng.uniform(21, 25)) * (1 if to_left else -1)
-    colour, alpha = _turned(*_scaled(thing, size * 1.02 / thing.alpha.shape[0]), angle)
+    colour, alpha = _turned(*_scaled(thing, size * 1.14 / thing.alpha.shape[0]), angle)
     columns = np.flatnonzero((alpha > 0.5).any(axis=0))
     tip_x = int(columns[0] + 2 if to_left else columns[-1] - 2)
     tip_y = int(np.flatnonzero(alpha[:, tip_x] > 0.5).mean())
@@ -199,7 +208,7 @@ def _pour(picture: Picture, thing: Subject, x: float, base: float, size: float, 
     middle = x + (1 if to_left else -1) * alpha.shape[1] * 0.45
     shadow += brush.glow(picture.shape[1], picture.shape[0], middle, base - cup * 0.1, size * 0.55, cup * 0.16)
     brush.shade(picture, shadow * 0.5, rgb("#4A4038"))
-    _stand_cup(picture, rng, x - (1 if to_left else -1) * cup * 0.06, base, cup)
+    _stand_cup(picture, words, rng, x - (1 if to_left else -1) * cup * 0.06, base, cup)
     _paste(picture, colour, alpha, left, top)
     _stream(picture, x, spout_y, base - cup * 0.84, cup * 0.055, -1 if to_left else 1)
     lay_steam(picture, rng, x, base - cup * 0.9, size * 0.42, 0.16)

@@ -10,7 +10,7 @@ import numpy as np
 from infra.media import brush
 from infra.media.brush import Mask, Picture, lay, mix, rgb, shade
 
-OUTDOORS = r"\b(?:sky|sea|ocean|beach|hills?|mountains?|forest|meadow|fields?|desert|lake|river|street|city|garden|outdoors?|landscape|coast|road)\b"
+OUTDOORS = r"\b(?:sky|sea|ocean|beach|hills?|mountains?|forest|meadow|desert|lake|river|street|city|outdoors?|landscape|coast|road)\b|\b(?:a|open|green|wheat) fields?\b"
 
 
 def paint_scene(prompt: str, width: int, height: int, rng: np.random.Generator) -> Picture:
@@ -24,7 +24,7 @@ def paint_room(words: str, width: int, height: int, rng: np.random.Generator) ->
     w, h = width, height
     hue = float(rng.uniform(0.09, 0.15))
     wall = np.array(colorsys.hls_to_rgb(hue, 0.77, 0.16), np.float32)
-    if re.search(r"\bgreen\b", words):
+    if re.search(r"\bgreen (?:wall|room)\b", words):
         wall = np.array(colorsys.hls_to_rgb(0.26, 0.72, 0.12), np.float32)
     from_right = bool(re.search(r"(?:light|window)[^.]{0,24}(?:from|on) the right", words))
     picture = brush.blank(w, h, wall)
@@ -104,17 +104,17 @@ def _landscape(words: str, width: int, height: int, rng: np.random.Generator) ->
     return picture
 
 
-def draw_cup(size: int) -> tuple[Picture, Mask]:
-    """A white ceramic cup of that height in pixels, seen from just above its rim; (picture, alpha)."""
+def draw_cup(size: int, contents: str | None) -> tuple[Picture, Mask]:
+    """A white ceramic cup of that height in pixels, seen from just above its rim; `contents` is a colour, None when empty."""
     s = size / 100
     w, h = round(146 * s), round(106 * s)
     cx, rim = 62 * s, 14 * s
     rx, ry = 52 * s, 9.5 * s
     body = brush.curve(
-        [(cx - rx, rim), (cx - 50 * s, 44 * s), (cx - 41 * s, 78 * s), (cx - 26 * s, 98 * s), (cx, 102 * s),
-         (cx + 26 * s, 98 * s), (cx + 41 * s, 78 * s), (cx + 50 * s, 44 * s), (cx + rx, rim)],
+        [(cx - rx, rim), (cx - 50.5 * s, 42 * s), (cx - 45 * s, 72 * s), (cx - 35 * s, 93 * s), (cx - 30 * s, 101 * s)],
         closed=False,
     )
+    body += [(2 * cx - x, y) for x, y in reversed(body)]
     mask = brush.fill(w, h, body)
     picture = brush.blank(w, h, rgb("#F1EDE6"))
     handle = brush.stroke(
@@ -132,7 +132,10 @@ def draw_cup(size: int) -> tuple[Picture, Mask]:
     lay(picture, outer, rgb("#FBF8F2"))
     lay(picture, inner, mix(rgb("#9E968B"), rgb("#D9D2C7"), brush.ramp(w, h, (cx - rx, 0), (cx + rx, 0))))
     tea = brush.fill(w, h, brush.ellipse(cx, rim + 3.2 * s, rx - 9 * s, ry - 4.6 * s))
-    lay(picture, tea * inner, rgb("#B98A57"), 0.85)
+    if contents is not None:
+        lay(picture, tea * inner, rgb(contents), 0.85)
+        sky = brush.fill(w, h, brush.ellipse(cx - 12 * s, rim + 2.6 * s, 20 * s, 1.8 * s))
+        lay(picture, brush.soften(sky, 1.2 * s) * tea * inner, rgb("#FFFFFF"), 0.45)
     alpha = np.maximum(np.maximum(mask, outer), handle)
     return picture, np.asarray(alpha, np.float32)
 
