@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import io
+import os
 import re
 import time
 from collections.abc import Callable, Iterator
@@ -46,10 +47,11 @@ def open_s3(url: str, *, addressing: Literal["auto", "path", "virtual"] = "auto"
             f"{url}: {error}", remedy="SHOTRUNNER_STORE is s3://bucket or s3://bucket/prefix."
         ) from None
     try:
-        client = _client(addressing)
+        named = bool(os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL"))
+        client = _client("path" if named and addressing == "auto" else addressing)
         host = urlsplit(client.meta.endpoint_url).hostname or ""
-        if addressing == "auto" and not host.endswith((".amazonaws.com", ".amazonaws.com.cn")):
-            client = _client("path")  # a bucket as a host name needs DNS that few servers have
+        if addressing == "auto" and not named and not host.endswith((".amazonaws.com", ".amazonaws.com.cn")):
+            client = _client("path")  # from a profile; a bucket as a host name needs DNS that few servers have
     except (BotoCoreError, ValueError) as error:  # ValueError: an endpoint that is no URL
         raise explain_failure(error, "opening it", url) from error
     return S3Store(client, bucket, prefix)
