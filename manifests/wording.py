@@ -57,7 +57,7 @@ _STATIC = (
 )
 # verbs that hold a direction in themselves
 _DIRECTED = (
-    "pour", "rise", "fall", "lift", "lower", "drop", "sink", "climb", "descend", "approach", "leave", "enter", "exit",
+    "pour", "rise", "fall", "lift", "lower", "drop", "sink", "climb", "descend", "approach", "enter", "exit",
     "turn", "open", "close", "curl", "spread", "tilt", "lean", "spin", "rotate", "circle", "follow", "drip", "drift",
     "flow", "fill",
 )  # fmt: skip
@@ -80,7 +80,7 @@ _IRREGULAR = (
 )
 _NOUN_BEFORE = (
     "a", "an", "the", "of", "with", "both", "two", "three", "four", "five", "some", "many", "several", "no", "few",
-    "these", "those", "all", "its", "her", "his", "their", "on", "in", "at", "under", "between", "and",
+    "these", "those", "all", "its", "her", "his", "their", "on", "in", "at", "under", "between", "and", "around",
 )  # fmt: skip
 _NUMBERS = {"two": 2, "three": 3, "four": 4, "five": 5, "six": 6, "seven": 7, "eight": 8, "several": 3, "many": 3}
 _NEGATIVE = re.compile(r"\b(?:no|not|without|never|don't|doesn't|isn't|aren't|avoid)\b(?:\s+[a-z-]+){0,2}", re.I)
@@ -122,7 +122,8 @@ def is_still(text: str) -> bool:
 
 
 def has_verb(text: str) -> bool:
-    """Any word that looks like a verb in use: lifts, brightening, moved. A plural noun after a determiner does not."""
+    """Any word that looks like a verb in use: lifts, brightening, moved. A plural noun does not where a
+    determiner or preposition stands before it; "green leaves" passes for a verb."""
     words = words_of(text)
     for before, word in zip(["", *words], words, strict=False):
         if word in _IRREGULAR or _stem_in(word, _DIRECTED):
@@ -152,7 +153,9 @@ def _none_of(text: str, words: tuple[str, ...]) -> bool:
 
 
 def _stem_in(word: str, stems: tuple[str, ...]) -> bool:
-    return any(
-        word in (stem, f"{stem}s", f"{stem}es", f"{stem}ed", f"{stem}ing", f"{stem}d", f"{stem[:-1]}ing")
-        for stem in stems
-    )
+    return any(word.startswith(stem[:-1]) and _is_form(word, stem) for stem in stems)
+
+
+def _is_form(word: str, stem: str) -> bool:
+    roots = (stem, stem[:-1], stem + stem[-1])  # fill, rise → rising, drip → dripping
+    return word == stem or word in {root + ending for root in roots for ending in ("s", "es", "ed", "ing", "d")}
