@@ -13,7 +13,7 @@ from PIL import Image, UnidentifiedImageError
 from infra.errors import MediaError
 from infra.media.card_template import Box, Template, Words, parse_colour, read_template
 from infra.media.layers import Colour, Layer, Pixels
-from infra.media.lettering import LINE_HEIGHT, Coverage, block_size, cap_height, draw_block, measure_with
+from infra.media.lettering import LINE_HEIGHT, Coverage, above, block_size, cap_height, draw_block, measure_with
 from infra.media.safe import Safe
 from infra.media.type_setting import Setting, check_text, fit_text
 
@@ -155,7 +155,7 @@ def _set(
     # More lines than the template drew grow both ways from where its one line stands.
     baseline = frame.y(words.y) - (len(setting.lines) - 1) * setting.size * LINE_HEIGHT / 2
     left = x - {"start": 0.0, "middle": across / 2, "end": float(across)}[words.anchor]
-    top = baseline - cap_height(font, setting.size)
+    top = baseline - above(font, setting)
     if top < safe.top or top + down > safe.bottom:
         raise MediaError(f"{words.text!r} leaves the safe area of the card", remedy="move it in the template")
     margin = int(RISE * unit) + 6

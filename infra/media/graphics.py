@@ -73,15 +73,16 @@ class _Style:
     most_lines: int
     width: float
     shade: float  # how dark the ground behind the letters becomes, 0 to 1
+    gain: float = 1.6
     rise: float = 0.0
 
 
 LEGAL_SIZE = 0.030
 UNDER = 0.2  # of the em: on a plate the eye centres the letters without their descenders
 _STYLES = {
-    "super": _Style(0.064, 0.042, 3, 0.86, 0.42, rise=0.014),
-    "column": _Style(0.064, 0.042, 5, 0.42, 0.42, rise=0.014),  # a super at the left or right
-    "legal": _Style(LEGAL_SIZE, 0.026, 3, 0.86, 0.50),
+    "super": _Style(0.064, 0.042, 3, 0.86, 0.56, rise=0.014),
+    "column": _Style(0.064, 0.042, 5, 0.42, 0.56, rise=0.014),  # a super at the left or right
+    "legal": _Style(LEGAL_SIZE, 0.026, 3, 0.86, 0.66, gain=2.4),
     "label": _Style(0.030, 0.026, 1, 0.60, 0.0),
 }
 _THIRD = (_Style(0.050, 0.036, 1, 0.60, 0.0), _Style(0.032, 0.026, 2, 0.60, 0.0))
@@ -175,10 +176,10 @@ def _words(params: Params, font: Path) -> tuple[list[Layer], Setting]:
     margin = int(setting.size * 1.8 + rise) + 2
     letters = draw_block(font, setting, align=align, margin=margin)
     if params.kind == "label":
-        plate = rounded(width + 2 * pad, height + 2 * pad, radius=0.35 * (height + 2 * pad)) * np.float32(0.62)
+        plate = rounded(width + 2 * pad, height + 2 * pad, radius=0.35 * (height + 2 * pad)) * np.float32(0.68)
         ground = Layer(dark, plate, x, y, **timing)
     else:
-        ground = Layer(dark, _shade(letters, setting.size, style.shade), x - margin, y - margin, **timing)
+        ground = Layer(dark, _shade(letters, setting.size, style.shade, style.gain), x - margin, y - margin, **timing)
     return [ground, Layer(light, letters, x + pad - margin, y + pad - margin, rise=rise, **timing)], setting
 
 
@@ -242,12 +243,16 @@ def _third(params: Params, font: Path) -> tuple[list[Layer], Setting]:
     return layers, Setting(lines, settings[-1].size, width)
 
 
-def _shade(letters: Coverage, size: float, strength: float) -> Coverage:
-    """A dark ground for light letters that nobody notices: a tight glow, and a wide one that fills the words' gaps."""
-    tight = np.minimum(blur(letters, 0.06 * size) * 1.5, 1)
+def _shade(letters: Coverage, size: float, strength: float, gain: float) -> Coverage:
+    """A dark ground for light letters that nobody notices: a tight glow, and a wide one that fills the words' gaps.
+
+    `gain` makes up for what blurring takes from thin strokes. White pictures set the strength: 3:1 for supers, 4.5:1
+    for legal lines.
+    """
+    tight = np.minimum(blur(letters, 0.06 * size) * gain, 1)
     filled = cv2.morphologyEx(letters, cv2.MORPH_CLOSE, np.ones((1, max(int(0.9 * size), 3)), np.uint8))
-    wide = np.minimum(blur(np.asarray(filled, dtype=np.float32), 0.5 * size) * 1.6, 1)
-    shade = 1 - (1 - np.float32(0.55) * tight) * (1 - np.float32(strength) * wide)
+    wide = np.minimum(blur(np.asarray(filled, dtype=np.float32), 0.45 * size) * gain, 1)
+    shade = 1 - (1 - np.float32(0.74) * tight) * (1 - np.float32(strength) * wide)
     # Less than one step of 8 bits would only make the box larger.
     return np.where(shade < 1 / 255, 0, shade).astype(np.float32)
 

@@ -68,7 +68,7 @@ def draw_block(font: Path, setting: Setting, *, align: str, margin: int) -> Cove
     """All lines of a setting, `margin` pixels around the block of `block_size`."""
     width, height = block_size(font, setting)
     sheet = np.zeros((height + 2 * margin, width + 2 * margin), np.float32)
-    baseline = margin + cap_height(font, setting.size)
+    baseline = margin + above(font, setting)
     measure = measure_with(font)
     for line in setting.lines:
         drawn, base = draw_line(font, line, setting.size, margin=4)
@@ -79,11 +79,18 @@ def draw_block(font: Path, setting: Setting, *, align: str, margin: int) -> Cove
     return sheet
 
 
+def above(font: Path, setting: Setting) -> float:
+    """Pixels from the first baseline up to the highest ink of its line, or to its capitals."""
+    _, top, _, _ = _face(str(font), round(setting.size * OVER, 2)).getbbox(setting.lines[0], anchor="ls")
+    return max(-float(top) / OVER, cap_height(font, setting.size))
+
+
 def block_size(font: Path, setting: Setting) -> tuple[int, int]:
-    """Width and height from the top of the first capitals to the descenders of the last line."""
-    lines = len(setting.lines)
-    height = cap_height(font, setting.size) + (lines - 1) * setting.size * LINE_HEIGHT + 0.24 * setting.size
-    return int(np.ceil(setting.width)) + 1, int(np.ceil(height))
+    """Width and height of the ink of all lines, with room for descenders below the last."""
+    _, _, _, low = _face(str(font), round(setting.size * OVER, 2)).getbbox(setting.lines[-1], anchor="ls")
+    under = max(float(low) / OVER, 0.24 * setting.size)
+    height = above(font, setting) + (len(setting.lines) - 1) * setting.size * LINE_HEIGHT + under
+    return int(np.ceil(setting.width)) + 1, int(np.ceil(height)) + 1
 
 
 def blur(coverage: Coverage, sigma: float) -> Coverage:

@@ -46,7 +46,7 @@ def missing_characters(font: Path, text: str) -> str:
     from fontTools.ttLib import TTFont, TTLibError
 
     try:
-        with TTFont(font, fontNumber=0, lazy=True) as opened:
+        with font.open("rb") as file, TTFont(file, fontNumber=0, lazy=True) as opened:
             known = opened.getBestCmap() or {}
     except (TTLibError, OSError, KeyError, AssertionError) as error:
         raise MediaError(f"{font.name} cannot be read as a font: {error}", remedy="give a .ttf or .otf") from error
