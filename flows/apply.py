@@ -21,6 +21,7 @@ from infra.deliverables import copy_out, find_deliverable
 from infra.errors import ApprovalNeededError, RightsError, ShotrunnerError
 from infra.files import place_file
 from infra.records import read_record
+from infra.runs import last_run
 from infra.storage.base import ObjectStore
 from manifests.finish import DeliverableIndex, finish_inputs
 from manifests.journal import RunRecord
@@ -105,6 +106,9 @@ def _nothing_to_do(
 ) -> int:
     for index in finished:
         copy_out(store, index, folder)
+    before = last_run(store, plan.campaign)
+    if before is not None:
+        _copy_dailies(store, before, folder)
     if json:
         views.print_json({"message_type": "done", "calls": 0, "encodes": 0, "credits": 0, "out": str(folder)})
         return 0
@@ -188,9 +192,7 @@ def _report(store: ObjectStore, run_id: str | None, folder: Path, code: int, *, 
         if index is not None:
             copy_out(store, index, folder)
             films.append({"file": str(folder / film_of(index)), "facts": views.film_facts(index.measured)})
-    if record.dailies is not None:
-        page = record.dailies
-        place_file(folder / "dailies.html", page.sha256, lambda: read_blob(store, page))
+    _copy_dailies(store, record, folder)
     told: Mapping[str, Any] = record.model_dump(mode="json", by_alias=True)
     if json:
         views.print_json({"message_type": "done", **told, "films": films, "out": str(folder)})
@@ -199,3 +201,9 @@ def _report(store: ObjectStore, run_id: str | None, folder: Path, code: int, *, 
             views.say(line)
         views.say(f"  {folder / 'dailies.html'}")
     return code
+
+
+def _copy_dailies(store: ObjectStore, record: RunRecord, folder: Path) -> None:
+    page = record.dailies
+    if page is not None:
+        place_file(folder / "dailies.html", page.sha256, lambda: read_blob(store, page))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -189,6 +189,192 @@ def _extra(budget: str | None) -> int:
 class ShotrunnerUsageError(ShotrunnerError):
     summary = "wrong arguments"
     exit_code = 2
+
+
+@app.command
+def status(manifest: Manifest, *, set_: Set = (), json: Json = False) -> int:
+    """Where every take stands, by what the store says, and how the last run ended.
+
+    Example: shotrunner status manifests/examples/morning-30s.yaml
+
+    Exit: 0; 2 manifest.
+    """
+    from flows.answers import status_facts, status_lines
+
+    facts = status_facts(make_plan(manifest, overrides=set_))
+    _answer(facts, status_lines(facts), json=json)
+    return 0
+
+
+@app.command
+def explain(
+    manifest: Manifest,
+    shot: Annotated[str | None, Parameter(help="Only this shot's prompts.")] = None,
+    *,
+    set_: Set = (),
+    json: Json = False,
+) -> int:
+    """Print the merged manifest with each value's origin, and both prompts of every shot.
+
+    Example: shotrunner explain manifests/examples/morning-30s.yaml pour
+
+    Exit: 0; 2 manifest or unknown shot.
+    """
+    from flows.answers import UnknownNameError, merged_values, prompts_of
+
+    checked = check_manifest(manifest, set_)
+    prompts = prompts_of(checked)
+    if shot is not None and shot not in prompts:
+        raise UnknownNameError(f"no shot {shot!r}", remedy=f"there are {', '.join(prompts)}")
+    chosen = {name: told for name, told in prompts.items() if shot in (None, name)}
+    values = [] if shot else merged_values(checked)
+    lines = [f"{v.path}: {v.value}   [{v.origin}]" for v in values]
+    for name, told in chosen.items():
+        lines += [f"{name}, still: {told['still']}", f"{name}, video: {told['video']}"]
+    facts = {
+        "message_type": "explain",
+        "values": [{"path": v.path, "value": v.value, "origin": v.origin} for v in values],
+        "prompts": chosen,
+    }
+    _answer(facts, lines, json=json)
+    return 0
+
+
+@app.command
+def verify(
+    file: Annotated[Path, Parameter(help="Any film, also one that somebody exported again.")],
+    *,
+    profile: Annotated[str, Parameter(help="The placement that it is for.")],
+    ratio: Annotated[str | None, Parameter(help="The profile's first unless given.")] = None,
+    frames: Annotated[int, Parameter(help="Frames it must have; 0 for any length the profile takes.")] = 0,
+    json: Json = False,
+) -> int:
+    """Measure an encoded film against a delivery profile.
+
+    Example: shotrunner verify out/demo/alder_morning-30s_16x9_30s_youtube-instream_v01.mp4 --profile youtube-instream
+
+    Exit: 0 it passes; 2 unknown profile; 7 it does not.
+    """
+    from flows.answers import verify_file, verify_lines
+
+    facts = verify_file(file, profile, ratio, frames)
+    _answer(facts, verify_lines(facts), json=json)
+    return 0 if facts["ok"] else 7
+
+
+@app.command
+def models(*, json: Json = False) -> int:
+    """List what the vendors sell: lengths, sizes, prices, and when that was known.
+
+    Example: shotrunner models
+
+    Exit: 0.
+    """
+    from flows.answers import model_lines
+    from manifests.ratecard import load_models
+
+    cards = load_models()
+    rows = [card.model_dump(mode="json") for card in cards.values()]
+    _answer({"message_type": "models", "models": rows}, model_lines(cards), json=json)
+    return 0
+
+
+@app.command
+def doctor(*, json: Json = False) -> int:
+    """Check everything that a run needs: packages, programs, store, keys, balance. Spends nothing.
+
+    Example: shotrunner doctor
+
+    Exit: 0 all is well; 6 something is not.
+    """
+    from flows.answers import examine, finding_lines
+    from flows.prepare import absolute_store
+    from infra.settings import read_settings
+    from manifests.paths import find_root
+
+    root = find_root(Path.cwd() / "here")
+    settings = read_settings(root)
+    findings = examine(settings, absolute_store(settings.store, root), root)
+    facts = {"message_type": "doctor", "findings": [vars(f) for f in findings], "ok": all(f.ok for f in findings)}
+    _answer(facts, finding_lines(findings), json=json)
+    return 0 if facts["ok"] else 6
+
+
+@app.command
+def schema() -> int:
+    """Print the JSON Schema of manifests, for editors.
+
+    Example: shotrunner schema
+
+    Exit: 0.
+    """
+    from manifests.jsonschema import schema_text
+
+    sys.stdout.write(schema_text())
+    return 0
+
+
+@app.command
+def init(
+    kind: Annotated[Literal["product", "film"], Parameter(help="One shot from a photograph, or a short film.")],
+    folder: Annotated[Path, Parameter(help="Where to write it.")] = Path(),
+    *,
+    json: Json = False,
+) -> int:
+    """Write a commented manifest, a brand kit and stand-in pictures to replace with yours. Overwrites nothing.
+
+    Example: shotrunner init product my-first
+
+    Exit: 0; 2 a file is in the way.
+    """
+    from flows.starting import write_starter
+
+    written = write_starter(kind, folder)
+    lines = [f"wrote {path}" for path in written]
+    lines += ["the pictures are stand-ins: put yours in their place", f"next: shotrunner plan {written[0]}"]
+    _answer({"message_type": "init", "files": [str(p) for p in written]}, lines, json=json)
+    return 0
+
+
+@app.command
+def backlot(
+    *,
+    port: Annotated[int, Parameter(help="0 takes a free one.")] = 8799,
+    folder: Annotated[Path, Parameter(help="Its tasks, balance and request log.")] = Path(".shotrunner/backlot"),
+    latency: Annotated[float, Parameter(help="Seconds that a generation takes at least.")] = 1.0,
+    faults: Annotated[Path | None, Parameter(help="A file of rules: which call misbehaves, and how.")] = None,
+    json: Json = False,
+) -> int:
+    """Serve the Runway and ElevenLabs APIs on this machine, filming animatics. Ctrl-C ends it.
+
+    Example: shotrunner backlot --port 8799 --latency 2
+
+    Exit: 0; 2 faults file; 6 the port or the folder is in use.
+    """
+    from infra.backlot.faults import load_faults
+    from infra.backlot.serve import Backlot
+
+    server = Backlot(folder, port=port, latency=latency, faults=load_faults(faults) if faults else ())
+    url = server.start()
+    lines = [
+        f"backlot at {url}",
+        f"  RUNWAYML_BASE_URL={url} ELEVENLABS_BASE_URL={url} shotrunner run MANIFEST",
+    ]
+    _answer({"message_type": "backlot", "url": url}, lines, json=json)
+    sys.stdout.flush()
+    try:
+        server.wait()
+    except KeyboardInterrupt:
+        server.stop()
+    return 0
+
+
+def _answer(facts: Mapping[str, Any], lines: Sequence[str], *, json: bool) -> None:
+    if json:
+        views.print_json(facts)
+        return
+    for line in lines:
+        views.say(line)
 
 
 if __name__ == "__main__":

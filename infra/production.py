@@ -184,7 +184,7 @@ async def open_production(
     lease = acquire_lease(store, clock, plan.campaign)
     keeper = asyncio.create_task(lease.keep())
     work = home / "work"
-    steps = StepRunner(store, work, clock, media_jobs(settings))
+    steps = StepRunner(store, work, clock, media_jobs(settings), events)
     try:
         async with _vendors(plan, home, settings, clock, events) as (video, sound, slots):
             budget = Budget(

@@ -16,6 +16,7 @@ from typing import Any, Literal
 from infra.blobs import blob_file, has_blob, put_blob
 from infra.clock import Clock
 from infra.errors import PreconditionFailedError
+from infra.events import Events
 from infra.media.steps import STEPS, run_step_process
 from infra.records import create_record, read_record
 from infra.storage.base import ObjectStore
@@ -38,10 +39,11 @@ CONTENT_TYPES = {
 class StepRunner:
     """Runs steps, as many at once as there are slots. `made` and `kept` count them, for the report."""
 
-    def __init__(self, store: ObjectStore, work: Path, clock: Clock, slots: int) -> None:
+    def __init__(self, store: ObjectStore, work: Path, clock: Clock, slots: int, events: Events) -> None:
         self._store = store
         self._work = work
         self._clock = clock
+        self._events = events
         self._slots = asyncio.Semaphore(slots)
         self._running: dict[str, asyncio.Task[StepResult]] = {}
         self.made: dict[str, int] = {}
@@ -92,6 +94,7 @@ class StepRunner:
             shutil.rmtree(out, ignore_errors=True)
         self.made[name] = self.made.get(name, 0) + 1
         self.cpu_seconds += outcome.cpu_seconds
+        self._events.emit("step", step=name, seconds=outcome.cpu_seconds)
         record = StepResult(
             key=key, name=name, version=STEPS[name], facts=dict(outcome.facts), files=blobs,
             cpu_seconds=outcome.cpu_seconds, at=self._clock.now(),

@@ -139,6 +139,10 @@ def run_key(run_id: str, file_name: str) -> str:
     return f"{LAYOUT}/runs/{_name(run_id)}/{_file(file_name)}"
 
 
+def staging_key(run_id: str, name: str) -> str:
+    return f"{LAYOUT}/staging/{_name(run_id)}/{_name(name)}"
+
+
 def run_prefix(run_id: str = "") -> str:
     return f"{LAYOUT}/runs/{_name(run_id)}/" if run_id else f"{LAYOUT}/runs/"
 

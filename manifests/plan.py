@@ -140,6 +140,7 @@ class Planner:
         self.positions: dict[str, str] = {}
         self.walks: dict[str, Walk] = {}
         self.pictures: dict[str, str] = {}  # sha256 of the circled still or take, by want id
+        self.circled: dict[str, int] = {}  # its number
 
     def add(self, want: Want) -> None:
         """`want` comes after every want that it needs."""
@@ -158,6 +159,7 @@ class Planner:
             chosen = circled_number(walk, selection) or best_take(walk, selection)
             if chosen is not None and chosen.result is not None and self._all_screened(walk):
                 self.pictures[want.id] = chosen.result.blob.sha256
+                self.circled[want.id] = chosen.number
 
     @staticmethod
     def _all_screened(walk: Walk) -> bool:

@@ -1,0 +1,346 @@
+"""Answers about a manifest, a file or this machine: facts for `--json`, lines for people. Buys and writes nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib.util
+import os
+import platform
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from flows.prepare import Checked, Prepared
+from infra.errors import ShotrunnerError
+from infra.runs import last_run
+from infra.settings import Settings
+from manifests.catalogue import ModelCard
+from manifests.journal import TakeState
+from manifests.nodes import find, parse_steps
+from manifests.prompts import compose_still, compose_video
+from manifests.ratecard import load_profiles
+
+# --- status ---
+
+
+def status_facts(prepared: Prepared) -> dict[str, Any]:
+    """Where every take stands, by what the store says."""
+    plan, planner = prepared.plan, prepared.planner
+    rows = []
+    for want in plan.wants:
+        walk = planner.walks.get(want.id)
+        row: dict[str, Any] = {"address": want.address, "what": want.what, "wanted": want.count}
+        if walk is None:
+            row |= {"states": {"waiting": want.count}, "circled": None, "notes": [f"waits for {', '.join(want.needs)}"]}
+        else:
+            states: dict[str, int] = {}
+            for numbered in walk.wanted:
+                states[numbered.state.value] = states.get(numbered.state.value, 0) + 1
+            chosen = planner.circled.get(want.id)
+            notes = [f"{want.what} {n.number}: {_why_not(n)}" for n in (*walk.skipped, *walk.wanted) if _why_not(n)]
+            row |= {"states": states, "circled": chosen, "notes": notes}
+        rows.append(row)
+    run = last_run(prepared.store, plan.campaign)
+    return {
+        "message_type": "status",
+        "campaign": plan.campaign,
+        "spent": plan.totals.spent,
+        "budget": plan.totals.budget,
+        "paid": plan.paid,
+        "rows": rows,
+        "last_run": run.model_dump(mode="json", by_alias=True, exclude={"notices"}) if run else None,
+    }
+
+
+def _why_not(numbered: Any) -> str:
+    if numbered.state is TakeState.FAILED and numbered.history.failures:
+        failure = numbered.history.failures[-1]
+        return f"failed, {failure.failure_class} ({failure.code}), {failure.credits} credits kept"
+    if numbered.state is TakeState.UNKNOWN:
+        return "unknown: the answer was lost; run with --rebuy-unknown to settle it"
+    if numbered.state is TakeState.IN_FLIGHT:
+        return "in flight: paid, the next run collects it"
+    if numbered.screened is not None and not numbered.screened.ok:
+        return f"screened out: {'; '.join(numbered.screened.faults)}"
+    return ""
+
+
+def status_lines(facts: Mapping[str, Any]) -> list[str]:
+    purse = "credits" if facts["paid"] else "play credits"
+    lines = [f"{facts['campaign']}: {facts['spent']:,} of {facts['budget']:,} {purse} spent"]
+    for row in facts["rows"]:
+        states = ", ".join(f"{count} {state}" for state, count in row["states"].items())
+        circled = f"   {row['what']} {row['circled']} circled" if row["circled"] else ""
+        lines.append(f"  {row['address']:<12} {row['what']:<7} {states}{circled}")
+        lines += [f"      {note}" for note in row["notes"]]
+    run = facts["last_run"]
+    if run:
+        ended = "done" if run["exit_code"] == 0 else f"exit {run['exit_code']}"
+        lines.append(f"  last run {run['run_id']}: {ended}, {run['calls']} vendor calls")
+        lines += [f"      {p['address'] or ''} {p['summary']}: {p['detail']}" for p in run["problems"]]
+    return lines
+
+
+# --- explain ---
+
+
+@dataclass(frozen=True)
+class Value:
+    path: str
+    value: str
+    origin: str
+
+
+def merged_values(checked: Checked) -> list[Value]:
+    """Every value of the manifest as it applies, and where it comes from: a line, the brand kit, or the default."""
+    loaded = checked.loaded
+    values = []
+    for tree, prefix, data in (
+        (loaded.tree, "", loaded.spot.model_dump(mode="json", by_alias=True)),
+        (loaded.brand_tree, "brand.", loaded.brand.model_dump(mode="json", by_alias=True)),
+    ):
+        for path, value in _leaves(data, ""):
+            steps = parse_steps(path)
+            where, _, depth = find(tree, steps)
+            origin = f"{Path(where.file).name}:{where.line}" if depth == len(steps) else "default"
+            values.append(Value(prefix + path, str(value), origin))
+    return values
+
+
+def _leaves(data: Any, path: str) -> Iterator[tuple[str, Any]]:
+    if isinstance(data, dict):
+        for key, item in data.items():
+            yield from _leaves(item, f"{path}.{key}" if path else key)
+    elif isinstance(data, list) and data and isinstance(data[0], dict | list):
+        for index, item in enumerate(data):
+            yield from _leaves(item, f"{path}[{index}]")
+    elif data not in (None, [], {}):
+        yield path, data
+
+
+def prompts_of(checked: Checked) -> dict[str, dict[str, str]]:
+    """What the still model and the video model are told, by shot."""
+    brand = checked.loaded.brand
+    return {
+        shot.id: {"still": compose_still(shot, brand), "video": compose_video(shot, brand)}
+        for shot in checked.loaded.spot.shots
+    }
+
+
+# --- verify ---
+
+
+def verify_file(path: Path, profile_name: str, ratio: str | None, frames: int) -> dict[str, Any]:
+    """Measures a file against a profile. Raises MediaError for what is no film, ShotrunnerError for unknown names."""
+    from infra.media.probe import probe_video
+    from infra.media.steps import run_step_process
+
+    profiles = load_profiles()
+    if profile_name not in profiles:
+        raise UnknownNameError(f"no profile {profile_name!r}", remedy=f"there are {', '.join(sorted(profiles))}")
+    profile = profiles[profile_name]
+    probe_video(path)  # what is no film at all is told before a process is started
+    params = {
+        "profile": profile.model_dump(mode="json"),
+        "ratio": ratio or next(iter(profile.sizes)),
+        "frames": frames,
+        "rate": profile.rate,
+    }
+    with tempfile.TemporaryDirectory() as out:
+        outcome = asyncio.run(run_step_process("verify", params, {"file": path.absolute()}, Path(out)))
+    return {"message_type": "verify", "file": str(path), "profile": profile_name, **outcome.facts}
+
+
+class UnknownNameError(ShotrunnerError):
+    summary = "unknown name"
+    exit_code = 2
+
+
+def verify_lines(facts: Mapping[str, Any]) -> list[str]:
+    lines = []
+    for check in facts["checks"]:
+        verdict = "ok  " if check["ok"] else "FAIL"
+        wanted = "" if check["ok"] else f"   wanted {check['wanted']}"
+        lines.append(f"{verdict} {check['name']}: {check['found']}{wanted}")
+    return lines
+
+
+# --- models ---
+
+
+def model_lines(models: Mapping[str, ModelCard]) -> list[str]:
+    rows = [("model", "makes", "seconds", "price", "sizes", "from")]
+    for card in models.values():
+        if card.retired is not None:
+            continue
+        sizes = sorted({size.replace(":", "×") for endpoint in card.endpoints for size in endpoint.ratios})
+        rows.append((card.id, card.makes, _seconds_sold(card), _price(card), " ".join(sizes[:6]), card.as_of))
+    widths = [max(len(row[column]) for row in rows) for column in range(6)]
+    lines = ["  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+    retired = [f"{c.id} ({c.retired}; now {c.replacement})" for c in models.values() if c.retired]
+    return [*lines, f"retired: {', '.join(retired)}"] if retired else lines
+
+
+def _seconds_sold(card: ModelCard) -> str:
+    sold = card.seconds
+    if sold is None:
+        return "-"
+    return "/".join(map(str, sold.values)) if sold.values else f"{sold.minimum}-{sold.maximum}"
+
+
+def _price(card: ModelCard) -> str:
+    price = card.price
+    if price.credits_per_second:
+        return f"{price.credits_per_second}/s"
+    if price.credits_per_image:
+        return "/".join(str(p) for p in sorted(set(price.credits_per_image.values()))) + " an image"
+    if price.usd_per_1000_characters:
+        return f"${price.usd_per_1000_characters}/1,000 characters"
+    return f"${price.usd_per_request} each"
+
+
+# --- doctor ---
+
+
+@dataclass(frozen=True)
+class Finding:
+    name: str
+    ok: bool
+    found: str
+    remedy: str = ""
+
+
+def examine(settings: Settings, store_url: str, root: Path) -> list[Finding]:
+    """What has to be right before a run. With a key, asks the vendor for balance and limits; spends nothing."""
+    return [
+        Finding("python", True, platform.python_version()),
+        _packages_are_ours(),
+        _prefect(),
+        _ffmpeg(),
+        _voice(),
+        _disk(root),
+        _store(store_url, root),
+        *_vendors(settings),
+    ]
+
+
+def _packages_are_ours() -> Finding:
+    """Another distribution with a top-level `tasks` would win silently."""
+    home = Path(__file__).parent.parent
+    strangers = []
+    for name in ("flows", "tasks", "infra", "manifests"):
+        spec = importlib.util.find_spec(name)
+        origin = Path(spec.origin).parent.parent if spec and spec.origin else None
+        if origin != home:
+            strangers.append(f"{name} from {origin}")
+    found = "; ".join(strangers) or f"all four from one place, {version('shotrunner')}"
+    return Finding(
+        "packages", not strangers, found, "install shotrunner in an environment of its own" if strangers else ""
+    )
+
+
+def _prefect() -> Finding:
+    try:
+        found = version("prefect")
+    except PackageNotFoundError:
+        return Finding("prefect", False, "not installed", "make setup")
+    where = os.environ.get("PREFECT_API_URL", "its own server, started by run")
+    return Finding("prefect", True, f"{found}, {where}")
+
+
+def _ffmpeg() -> Finding:
+    from infra.media.ffmpeg import find_ffmpeg
+
+    try:
+        return Finding("ffmpeg", True, Path(find_ffmpeg()).name)
+    except ShotrunnerError as error:
+        return Finding("ffmpeg", False, error.detail, error.remedy)
+
+
+def _voice() -> Finding:
+    if importlib.util.find_spec("espeakng_loader") is None:
+        return Finding("backlot voice", False, "espeak-ng is missing", "pip install 'shotrunner[voice]'")
+    return Finding("backlot voice", True, f"espeak-ng, by espeakng-loader {version('espeakng-loader')}")
+
+
+def _disk(root: Path) -> Finding:
+    free = shutil.disk_usage(root).free / 1e9
+    return Finding("disk", free > 2, f"{free:.0f} GB free", "" if free > 2 else "a film needs about 1 GB of room")
+
+
+def _store(store_url: str, root: Path) -> Finding:
+    """One create, a second that must lose, one read, one delete: what every purchase relies on."""
+    import secrets
+
+    from infra.errors import PreconditionFailedError
+    from infra.storage import open_store
+    from manifests.naming import staging_key
+
+    key = staging_key("doctor", secrets.token_hex(8))
+    try:
+        store = open_store(store_url, root)
+        store.put_bytes(key, b"1", if_absent=True)
+        try:
+            store.put_bytes(key, b"2", if_absent=True)
+            won_twice = True
+        except PreconditionFailedError:
+            won_twice = store.get_bytes(key)[0] != b"1"
+        store.delete(key)
+    except ShotrunnerError as error:
+        return Finding("store", False, error.detail, error.remedy)
+    remedy = "this store cannot keep purchases apart: use another" if won_twice else ""
+    return Finding(
+        "store", not won_twice, f"{store_url}: create-if-absent {'broken' if won_twice else 'holds'}", remedy
+    )
+
+
+def _vendors(settings: Settings) -> list[Finding]:
+    from infra.service import decide_services
+
+    try:
+        services = decide_services(settings)
+    except ShotrunnerError as error:
+        return [Finding("vendor", False, error.detail, error.remedy)]
+    found = [Finding("sound", True, _service_words(services.sound, "ELEVENLABS_API_KEY"))]
+    if services.video == "backlot":
+        return [Finding("video", True, _service_words(services.video, "RUNWAYML_API_SECRET")), *found]
+    return [_account(settings, services.video), *found]
+
+
+def _service_words(service: str, key: str) -> str:
+    return f"the backlot: {key} is not set, nothing can be spent" if service == "backlot" else f"{service}, key is set"
+
+
+def _account(settings: Settings, service: str) -> Finding:
+    from infra.clock import SystemClock
+    from infra.providers.runway import RunwayProvider
+    from infra.settings import RUNWAY_URL
+
+    async def ask() -> str:
+        key = settings.runway_key
+        provider = RunwayProvider(
+            settings.runway_url or RUNWAY_URL, key.get_secret_value() if key else "", service, clock=SystemClock()
+        )
+        try:
+            limits = await provider.limits()
+        finally:
+            await provider.close()
+        return f"{service}: {limits.balance_credits:,} credits, {len(limits.models)} models"
+
+    try:
+        return Finding("video", True, asyncio.run(ask()))
+    except ShotrunnerError as error:
+        return Finding("video", False, f"{error.summary}: {error.detail}", error.remedy)
+
+
+def finding_lines(findings: Sequence[Finding]) -> list[str]:
+    lines = []
+    for finding in findings:
+        lines.append(f"{'ok  ' if finding.ok else 'FAIL'} {finding.name}: {finding.found}")
+        if finding.remedy:
+            lines.append(f"     {finding.remedy}")
+    return lines

@@ -1,0 +1,35 @@
+"""Writing a first project: manifest, brand kit, and stand-in pictures, so that it plans and films before anything is
+supplied."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from infra.errors import ShotrunnerError
+from infra.files import place_file
+from infra.media.plate import paint_still
+from manifests.paths import ROOT_MARK
+from manifests.starter import BRAND_PATH, Kind, starter_brand, starter_images, starter_text
+
+STAND_IN = {"product": "a matte green kettle on a pale worktop", "room": "a quiet kitchen with one window"}
+
+
+class FileInTheWayError(ShotrunnerError):
+    summary = "a file is in the way"
+    exit_code = 2
+
+
+def write_starter(kind: Kind, folder: Path) -> list[Path]:
+    """Writes everything or, when one of the files exists, nothing. The manifest comes first in the answer."""
+    name = f"{kind}.yaml"
+    texts = {folder / name: starter_text(kind, file_name=name), folder / BRAND_PATH: starter_brand()}
+    pictures = [folder / image for image in starter_images(kind)]
+    taken = [path for path in (*texts, *pictures) if path.exists()]
+    if taken:
+        raise FileInTheWayError(f"{taken[0]} exists", remedy="choose another folder: shotrunner init KIND FOLDER")
+    for picture in pictures:
+        picture.parent.mkdir(parents=True, exist_ok=True)
+        paint_still(STAND_IN[picture.stem], [], 1920, 1080, 1, picture)
+    if not any((parent / ROOT_MARK).is_file() for parent in (folder.absolute(), *folder.absolute().parents)):
+        texts[folder / ROOT_MARK] = "# Marks the project's root: .shotrunner/ lies beside this file.\n"
+    return [place_file(path, None, text.encode) for path, text in texts.items()] + pictures
