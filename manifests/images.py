@@ -34,10 +34,12 @@ def check_images(
     found: list[Diagnostic] = []
     for key, facts in measured.items():
         broken = list(_check_file(loaded, key, facts))
-        found += broken
         if not broken and key.startswith("references."):
             name = key.split(".")[1]
-            found += [*_check_reference(loaded, key, name, facts), *_check_frames(loaded, key, name, facts, models)]
+            broken = list(_check_sendable(loaded, key, facts))
+            if not broken:
+                found += [*_check_reference(loaded, key, name, facts), *_check_frames(loaded, key, name, facts, models)]
+        found += broken
     return list(dict.fromkeys(found))
 
 
@@ -63,7 +65,11 @@ def _check_file(loaded: LoadedSpot, key: str, facts: ImageFacts) -> Iterator[Dia
     elif facts.fault:
         detail = f"cannot be decoded: {facts.fault}"
         yield _say(loaded, key, "damaged image", detail, "open it in an editor and export it again as PNG or JPEG")
-    elif key.startswith("references.") and facts.format not in FORMATS:
+
+
+def _check_sendable(loaded: LoadedSpot, key: str, facts: ImageFacts) -> Iterator[Diagnostic]:
+    """What goes to the vendor: a logo never does."""
+    if facts.format not in FORMATS:
         detail = f"is a {facts.format}; the vendor takes JPEG, PNG and WebP"
         yield _say(loaded, key, "image type not taken", detail, "export it as PNG or JPEG")
     elif facts.bytes > MOST_BYTES:

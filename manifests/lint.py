@@ -1,10 +1,11 @@
-"""Advice on prompts and takes: what the field says works badly (requirements A1 to A8, A15, A16, B7, B9, C8, E1).
+"""Advice on prompts and takes: what the field says works badly (requirements A1 to A8, A15, A16, A18, B7, B9, C8, E1).
 
 Warnings only, each at its line. Wrong now and then by design: language is not arithmetic.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from decimal import Decimal
 
@@ -76,6 +77,10 @@ def _lint_words(loaded: LoadedSpot, shot: Shot) -> Iterator[Diagnostic]:
             yield _warn(
                 loaded, path, "negative", f"`{phrase}`: models often draw what they are told to leave out", remedy
             )
+        for banned in loaded.brand.never:
+            if re.search(rf"\b{re.escape(banned.lower())}\b", (text or "").lower()):
+                remedy = "take it out; the brand kit lists it under `never`"
+                yield _warn(loaded, path, "banned", f"the brand never shows `{banned}`", remedy)
     rest = sort_avoided(shot).rest
     if rest:
         detail = f"{', '.join(rest)}: not said to the model, asked of the person who looks at the takes"
@@ -154,13 +159,9 @@ def _lint_motion(loaded: LoadedSpot, shot: Shot) -> Iterator[Diagnostic]:
 
 
 def _lint_image(loaded: LoadedSpot, shot: Shot) -> Iterator[Diagnostic]:
-    """People and products from text alone drift (C8); references beside a given first frame do nothing here (5.9-4)."""
+    """People and products from text alone drift (C8)."""
     spot, base = loaded.spot, f"shots.{shot.id}"
-    given = "continues" if shot.continues else "start_image" if shot.start_image else None
-    if given and shot.references:
-        detail = f"`{given}` gives the first frame, so no still is made and references do not act"
-        yield _warn(loaded, f"{base}.references", "references idle", detail)
-    if given or spot.generate.keyframe is not None:
+    if shot.continues or shot.start_image or spot.generate.keyframe is not None:
         return
     said = " ".join(part for part in (shot.prompt.subject, shot.prompt.action, shot.prompt.text) if part)
     products = [n for n, r in spot.references.items() if r.kind == "object" and n.replace("_", " ") in words_of(said)]

@@ -15,7 +15,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
 from manifests.catalogue import ModelCard
-from manifests.diagnostics import Diagnostic, ManifestError, Where
+from manifests.diagnostics import Diagnostic, ManifestError, Where, suggest
 from manifests.digest import digest_json
 
 MAX_BYTES = 5_000_000
@@ -161,14 +161,16 @@ def compare_lock(old: Lock, new: Lock) -> Drift:
 def accept(old: Lock, new: Lock, names: Collection[str]) -> Lock:
     """The lock to write: as `new`, but what changed and was not accepted keeps its old pin.
 
-    A name may be the reference's (`kettle`), its key or its path. Raises ValueError for a name that nothing changed by.
+    A name may be the reference's (`kettle`), its key or its path; one that has not changed is accepted already. Raises
+    ManifestError for a name that no file has.
     """
     changed = compare_lock(old, new).changed
-    known = {name for change in changed for name in _names(change)}
+    known = {name for key, file in new.files.items() for name in _names(key, file)}
     if unknown := sorted(set(names) - known):
-        ready = ", ".join(sorted({change.new.name for change in changed})) or "none"
-        raise ValueError(f"nothing called {', '.join(unknown)} has changed; changed: {ready}")
-    kept = {change.key: change.old for change in changed if not set(names) & _names(change)}
+        detail = f"no file is called {', '.join(f'`{name}`' for name in unknown)}{suggest(unknown[0], known)}"
+        ready = ", ".join(sorted({change.new.name for change in changed})) or "nothing"
+        raise ManifestError([Diagnostic("unknown file", detail, "", Where("--accept-reference"), f"changed: {ready}")])
+    kept = {change.key: change.old for change in changed if not set(names) & _names(change.key, change.new)}
     return new.model_copy(update={"files": {**new.files, **kept}})
 
 
@@ -182,5 +184,5 @@ def describe_change(change: Change) -> str:
     return f"{change.new.name}: {change.new.path} has changed from {shown(change.old)} to {shown(change.new)}"
 
 
-def _names(change: Change) -> set[str]:
-    return {change.key, change.new.name, change.new.path}
+def _names(key: str, file: LockedFile) -> set[str]:
+    return {key, file.name, file.path}

@@ -5,8 +5,9 @@ Estimates only: what a vendor charges is what its answer says. A price that no r
 
 from __future__ import annotations
 
+import datetime
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from functools import cache
 from pathlib import Path
@@ -20,6 +21,8 @@ from manifests.load import load_data
 MODELS = Path(__file__).parent / "models"
 PROFILES = Path(__file__).parent / "profiles"
 CREDITS_PER_DOLLAR = 100
+STALE_DAYS = 180
+LINES = 1080  # on the short side: the most that is asked of a model; above it scaling is cheaper
 
 
 def _table(path: Path, schema: str) -> dict[str, Any]:
@@ -62,28 +65,47 @@ def rate_card_date() -> str:
     return max(card.price.as_of for card in load_models().values())
 
 
+def find_stale(rows: Iterable[ModelCard | Profile], today: datetime.date) -> tuple[str, ...]:
+    """What is sold or taken by rows that nobody has looked at for half a year, as "gen4.5 (price of 2026-09-27)"."""
+    found = []
+    for row in rows:
+        dates = [("facts", row.as_of)]
+        name = row.name if isinstance(row, Profile) else row.id
+        if isinstance(row, ModelCard):
+            if row.retired is not None:
+                continue
+            dates.append(("price", row.price.as_of))
+        for what, as_of in dates:
+            if (today - datetime.date.fromisoformat(as_of)).days > STALE_DAYS:
+                found.append(f"{name} ({what} of {as_of})")
+    return tuple(found)
+
+
 def find_endpoint(card: ModelCard, path: str) -> EndpointCard | None:
     return next((endpoint for endpoint in card.endpoints if endpoint.path == path), None)
 
 
 def native_size(card: ModelCard, path: str, ratio: str) -> str | None:
-    """The output size that a model sells for an aspect ratio, as "1280:720"; None when it sells none of exactly it."""
+    """The output size that a model sells for an aspect ratio, as "1280:720"; None when it sells none of exactly it.
+
+    Of several the largest up to 1080 lines: more lines mean less scaling up, and no video row charges by size.
+    """
     endpoint = find_endpoint(card, path)
     wide, high = (int(n) for n in ratio.split(":"))
-    for size in endpoint.ratios if endpoint else ():
-        width, height = (int(n) for n in size.split(":"))
-        if width * high == height * wide:
-            return size
-    return None
+    sizes = (
+        [(int(width), int(height)) for width, height in (size.split(":") for size in endpoint.ratios)]
+        if endpoint
+        else []
+    )
+    fitting = sorted(size for size in sizes if size[0] * high == size[1] * wide)
+    if not fitting:
+        return None
+    return "{}:{}".format(*max((size for size in fitting if min(size) <= LINES), default=fitting[0]))
 
 
 def still_size(card: ModelCard, ratio: str) -> str | None:
-    """The size of a still for an aspect ratio: the one with 1080 lines on its short side, else the largest sold."""
-    endpoint = find_endpoint(card, "/v1/text_to_image")
-    wide, high = (int(n) for n in ratio.split(":"))
-    sizes = [tuple(int(n) for n in size.split(":")) for size in (endpoint.ratios if endpoint else ())]
-    fitting = [(min(size) != 1080, -size[0], size) for size in sizes if size[0] * high == size[1] * wide]
-    return "{}:{}".format(*min(fitting)[2]) if fitting else None
+    """The size of a still for an aspect ratio: with 1080 lines on its short side where that is sold."""
+    return native_size(card, "/v1/text_to_image", ratio)
 
 
 def price_take(card: ModelCard, endpoint: str, ratio: str, seconds: int, *, audio: bool = False) -> int:

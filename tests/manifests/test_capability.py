@@ -317,3 +317,11 @@ def test_small_and_huge_images_warn(load_film: Load) -> None:
     assert [d.summary for d in look(load_film(), ImageFacts(4200, 2400, "PNG", 9_000))] == ["large image"]
     portrait = load_film({"kind: object": "kind: character"})
     assert [d.summary for d in look(portrait, ImageFacts(800, 900, "PNG", 9_000))] == ["small portrait"]
+
+
+def test_a_logo_is_never_sent_and_only_has_to_open(load_film: Load) -> None:
+    def judge_logo(facts: ImageFacts) -> list[str]:
+        return [d.summary for d in check_images(load_film(), {"brand.logo.light": facts}, load_models())]
+
+    assert judge_logo(ImageFacts(400, 90, "GIF", 9_000)) == []
+    assert judge_logo(ImageFacts(0, 0, "", 0)) == ["empty image"]

@@ -80,6 +80,13 @@ def test_free_text_is_allowed_with_a_note(load_film: Load) -> None:
     assert (found.summary, found.address) == ("free prompt", "shots.dawn.prompt.text")
 
 
+def test_what_the_brand_never_shows(load_film: Load) -> None:
+    banned = {"look: muted": "never: [competitor logos, window light]\nlook: muted"}
+    found = one(load_film(brand=banned))
+    assert (found.summary, found.address) == ("banned", "shots.dawn.prompt.mood")
+    assert "`window light`" in found.detail
+
+
 def test_lettering_draws_a_warning(load_film: Load) -> None:
     assert one(load_film({"duration: 6\n": "duration: 6\n    lettering: OPEN\n"})).summary == "lettering"
 
@@ -238,11 +245,6 @@ def test_people_and_products_from_text_alone(load_film: Load, subject: str, what
     found = lint_spot(load_film({**TEXT_ONLY, written: f"    prompt:\n      subject: {subject}"}))
     assert [(d.summary, d.address) for d in found] == ([("no image", "shots.pour")] if what else [])
     assert all(d.detail.startswith(what or "") for d in found)
-
-
-def test_references_beside_a_given_first_frame_do_nothing(load_film: Load) -> None:
-    found = lint_spot(load_film({"duration: 6\n": "duration: 6\n    continues: dawn\n"}))
-    assert [(d.summary, d.address) for d in found] == [("references idle", "shots.pour.references")]
 
 
 # --- the rough tests on English ---

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import re
 from decimal import Decimal
 from fractions import Fraction
@@ -152,6 +153,11 @@ def test_sizes_by_aspect_ratio() -> None:
     ]
     assert native_size(gen45, "/v1/text_to_video", "1:1") is None
     assert native_size(gen45, IMAGE, "4:3") is None  # 1104:832 is near, and near is not the ratio
+    assert native_size(MODELS["veo3.1"], IMAGE, "16:9") == "1920:1080"  # the same price as 1280:720
+    (endpoint, *_) = MODELS["veo3.1"].endpoints
+    huge = endpoint.model_copy(update={"ratios": ("3840:2160", "7680:4320", "2160:3840")})
+    only_huge = MODELS["veo3.1"].model_copy(update={"endpoints": (huge,)})
+    assert native_size(only_huge, endpoint.path, "16:9") == "3840:2160"
     still = MODELS["gen4_image"]
     assert [still_size(still, ratio) for ratio in ("16:9", "9:16", "1:1", "4:3", "21:9", "4:5")] == [
         "1920:1080", "1080:1920", "1080:1080", "1440:1080", "1680:720", None,
@@ -199,6 +205,17 @@ def test_every_profile_holds_together(profile: ratecard.Profile) -> None:
     if profile.maximum_bytes and video.maximum_kbps and profile.lengths_seconds:
         kbps = video.maximum_kbps + profile.audio.bitrate_kbps
         assert kbps * 125 * max(profile.lengths_seconds) < profile.maximum_bytes
+
+
+def test_rows_that_nobody_looked_at_for_half_a_year() -> None:
+    rows = [MODELS["gen4.5"], MODELS["veo3"], PROFILES["master-4k"]]  # a retired row does not age
+    assert ratecard.find_stale(rows, datetime.date(2027, 3, 26)) == ()
+    assert ratecard.find_stale(rows, datetime.date(2027, 3, 27)) == ("gen4.5 (price of 2026-09-27)",)
+    assert ratecard.find_stale(rows, datetime.date(2027, 7, 1)) == (
+        "gen4.5 (facts of 2026-10-23)",
+        "gen4.5 (price of 2026-09-27)",
+        "master-4k (facts of 2026-11-20)",
+    )
 
 
 # --- the rate card as a whole ---
