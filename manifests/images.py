@@ -11,7 +11,7 @@ from manifests.catalogue import ModelCard
 from manifests.diagnostics import Diagnostic
 from manifests.loaded import LoadedSpot
 
-FORMATS = ("JPEG", "PNG", "WEBP")  # what the vendor takes; GIF is refused by name
+FORMATS = ("jpeg", "jpg", "png", "webp")  # what the vendor takes; GIF is refused by name
 MOST_BYTES = 200_000_000  # of an upload
 FAR_TOO_SMALL, SMALL, PORTRAIT, LARGE = 128, 640, 1024, 4096  # pixels
 
@@ -22,7 +22,7 @@ class ImageFacts:
 
     width: int
     height: int
-    format: str  # as the decoder calls it: JPEG, PNG, WEBP, GIF …
+    format: str  # as the decoder calls it, in any case: jpeg, PNG, webp, gif …
     bytes: int
     fault: str = ""
 
@@ -69,8 +69,8 @@ def _check_file(loaded: LoadedSpot, key: str, facts: ImageFacts) -> Iterator[Dia
 
 def _check_sendable(loaded: LoadedSpot, key: str, facts: ImageFacts) -> Iterator[Diagnostic]:
     """What goes to the vendor: a logo never does."""
-    if facts.format not in FORMATS:
-        detail = f"is a {facts.format}; the vendor takes JPEG, PNG and WebP"
+    if facts.format.lower() not in FORMATS:
+        detail = f"is {facts.format.upper()}; the vendor takes JPEG, PNG and WebP"
         yield _say(loaded, key, "image type not taken", detail, "export it as PNG or JPEG")
     elif facts.bytes > MOST_BYTES:
         detail = f"{facts.bytes:,} bytes; the vendor takes {MOST_BYTES:,}"

@@ -278,12 +278,18 @@ def test_a_good_image(load_film: Load) -> None:
     assert look(load_film(AS_START), GOOD) == []
 
 
+@pytest.mark.parametrize("name", ["png", "PNG", "jpeg", "JPG", "webp"])
+def test_image_types_that_are_taken(load_film: Load, name: str) -> None:
+    assert look(load_film(), ImageFacts(1600, 900, name, 90_000)) == []
+
+
 @pytest.mark.parametrize(
     ("facts", "summary"),
     [
         (ImageFacts(0, 0, "", 0), "empty image"),
         (ImageFacts(0, 0, "", 99, fault="cut short"), "damaged image"),
-        (ImageFacts(1600, 900, "GIF", 99_000), "image type not taken"),
+        (ImageFacts(1600, 900, "gif", 99_000), "image type not taken"),
+        (ImageFacts(1600, 900, "TIFF", 99_000), "image type not taken"),
         (ImageFacts(1600, 900, "PNG", 200_000_001), "image too large"),
         (ImageFacts(100, 900, "PNG", 9_000), "image too small"),
     ],
