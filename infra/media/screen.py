@@ -25,6 +25,7 @@ POSTER_WIDTH = 640
 STRIP_TILE_WIDTH = 320
 RATE_TOLERANCE = Fraction(1, 5000)  # 24 and 24000/1001 differ by 1/1000
 START_LIKENESS = 0.5
+SOFT_STILL = 0.22  # rounding to whole tones alone gives 0.18
 WEIGHTS = {"sharpness": 0.25, "flicker": 0.2, "steadiness": 0.25, "start": 0.3}
 
 
@@ -134,7 +135,7 @@ def _check_still(params: Params, size: tuple[int, int], luma: Plane, *, animated
         yield Fault("black", "the image is black", "reject")
     elif spread < 4:
         yield Fault("flat", "the image is one flat tone", "reject")
-    elif _rate_sharpness(measure_sharpness(luma)) < 0.15:
+    elif _rate_sharpness(measure_sharpness(luma)) < SOFT_STILL:
         yield Fault("softness", "the image is soft all over", "review")
 
 
