@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from pydantic import BaseModel, ValidationError
+from pydantic_core import to_jsonable_python
 
 from infra import errors
 from infra.storage.base import ObjectStore, Version
@@ -21,9 +22,11 @@ _SWAP_TRIES = 50
 
 
 def encode_record(record: BaseModel) -> bytes:
-    """The same record gives the same bytes, whatever the order of its mappings."""
-    plain = record.model_dump(mode="json", by_alias=True)
-    return (json.dumps(plain, sort_keys=True, ensure_ascii=False, indent=1, allow_nan=False) + "\n").encode()
+    """The same record gives the same bytes, whatever the order of its mappings. Raises ValueError for NaN and
+    infinities: pydantic's own JSON would store them as null, which nothing reads back."""
+    plain = record.model_dump(by_alias=True)
+    text = json.dumps(plain, default=to_jsonable_python, sort_keys=True, ensure_ascii=False, indent=1, allow_nan=False)
+    return f"{text}\n".encode()
 
 
 def create_record(store: ObjectStore, key: str, record: BaseModel) -> None:

@@ -74,14 +74,11 @@ def _client(addressing: Literal["auto", "path", "virtual"]) -> S3Client:
 class S3Store:
     """Safe for threads: one client for all. Above 5 GiB an object would need parts, which nothing here makes."""
 
-    def __init__(
-        self, client: S3Client, bucket: str, prefix: str, *, sleep: Callable[[float], None] = time.sleep
-    ) -> None:
+    def __init__(self, client: S3Client, bucket: str, prefix: str) -> None:
         self.url = f"s3://{bucket}/{prefix}" if prefix else f"s3://{bucket}"
         self._client = client
         self._bucket = bucket
         self._prefix = f"{prefix}/" if prefix else ""
-        self._sleep = sleep
         self._bucket_seen = False
 
     def put_bytes(
@@ -143,7 +140,7 @@ class S3Store:
                 return Version(answer["ETag"], size)
             except errors.ConflictError:
                 resent = True
-                self._sleep(0.1 * 2**attempt)
+                _pause(attempt, _CONFLICT_TRIES)
             except errors.NotFoundError:  # a swap of what is not there
                 raise errors.PreconditionFailedError(f"{key} in {self.url} is not there any more") from None
             except errors.PreconditionFailedError as error:
@@ -187,7 +184,7 @@ class S3Store:
             except BotoCoreError as error:  # cut while streaming: boto3 retries only up to the first byte
                 if attempt == _READ_TRIES - 1:
                     raise explain_failure(error, key, self.url) from error
-                self._sleep(0.1 * 2**attempt)
+                _pause(attempt, _READ_TRIES)
                 continue
             return data, Version(answer["ETag"], len(data))
         raise AssertionError("unreachable")
@@ -281,6 +278,11 @@ def _condition(if_absent: bool, if_match: str | None) -> dict[str, str]:
     if if_absent:
         return {"IfNoneMatch": "*"}
     return {"IfMatch": if_match} if if_match is not None else {}
+
+
+def _pause(attempt: int, tries: int) -> None:
+    if attempt < tries - 1:
+        time.sleep(0.1 * 2**attempt)
 
 
 def _was_resent(error: errors.StoreError) -> bool:

@@ -232,29 +232,29 @@ BAD_KEYS = ["", "/a", "a/", "a//b", "..", "a/../b", ".", "a/./b", ".tmp/a", "a\n
 BAD_KEYS += ["a/" * 500 + "a", "x" * 256]
 
 
-@pytest.mark.parametrize("key", BAD_KEYS)
-def test_a_bad_key_is_refused_everywhere(store: ObjectStore, key: str, tmp_path: Path) -> None:
+def test_a_bad_key_is_refused_everywhere(store: ObjectStore, tmp_path: Path) -> None:
     source = tmp_path / "file"
     source.write_bytes(b"x")
-    calls: list[Callable[[], object]] = [
-        lambda: store.put_bytes(key, b"x"),
-        lambda: store.put_file(key, source),
-        lambda: store.get_bytes(key),
-        lambda: store.open_read(key),
-        lambda: store.local_path(key),
-        lambda: store.head(key),
-        lambda: store.delete(key),
+    calls: list[Callable[[str], object]] = [
+        lambda key: store.put_bytes(key, b"x"),
+        lambda key: store.put_file(key, source),
+        store.get_bytes,
+        store.open_read,
+        store.local_path,
+        store.head,
+        store.delete,
     ]
-    for call in calls:
-        with pytest.raises(ValueError, match="is not a key"):
-            call()
+    for key in BAD_KEYS:
+        for call in calls:
+            with pytest.raises(ValueError, match="is not a key"):
+                call(key)
     assert listed(store) == []
 
 
-@pytest.mark.parametrize("prefix", ["/a", "../", "a//b", "a\n", ".tmp/"])
-def test_a_bad_prefix_is_refused(store: ObjectStore, prefix: str) -> None:
-    with pytest.raises(ValueError, match="is not a key"):
-        listed(store, prefix)
+def test_a_bad_prefix_is_refused(store: ObjectStore) -> None:
+    for prefix in ("/a", "../", "a//b", "a\n", ".tmp/"):
+        with pytest.raises(ValueError, match="is not a key"):
+            listed(store, prefix)
 
 
 @EVERY_STORE
