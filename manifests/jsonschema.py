@@ -74,21 +74,23 @@ def _for_people(name: str, definition: dict[str, Any]) -> dict[str, Any]:
             {"required": list(PROMPT_FIELDS), "properties": fields},
             {"required": ["text"], "properties": text},
         ]
-    _plain_defaults(definition)
+    _tidy(definition)
     return definition
 
 
-def _plain_defaults(value: object) -> None:
+def _tidy(value: object) -> None:
     if isinstance(value, dict):
+        if "patternProperties" in value:
+            value.setdefault("additionalProperties", False)  # a name in another form is an error
         if value.get("type") == "number" and isinstance(value.get("default"), str):
             value["default"] = _number(value["default"])
         if value.get("type") != "number" and isinstance(value.get("default"), dict):
             value.pop("default")  # a block left out means the defaults of its own keys, which editors show there
         for item in value.values():
-            _plain_defaults(item)
+            _tidy(item)
     elif isinstance(value, list):
         for item in value:
-            _plain_defaults(item)
+            _tidy(item)
 
 
 def _number(value: object) -> int | float:

@@ -398,7 +398,7 @@ class DisclosureReason(Model):
 class DisclosureOverride(Model):
     """Switches the label off under a person's name; it is recorded."""
 
-    override: DisclosureReason = Field(description="Who decided, and why.")
+    override: DisclosureReason = Field(description="Whose decision it is.")
 
 
 def _disclosure_form(value: object) -> str | None:
@@ -502,7 +502,7 @@ class Spot(Model):
         default_factory=dict, description="Images that fix characters, products and places, by name."
     )
     shots: Annotated[tuple[Shot, ...], Field(min_length=1)] = Field(description="In the order of the film.")
-    edit: Edit = Field(default=Edit(), description="How the shots are joined.")
+    edit: Edit = Field(default=Edit(), description="Transitions, and what is evened out.")
     sound: Sound = Field(default=Sound(), description="All that is heard.")
     graphics: Graphics = Field(default=Graphics(), description="All that is read.")
     compliance: Compliance | None = Field(

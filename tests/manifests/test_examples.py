@@ -1,0 +1,98 @@
+"""The example manifests and the starters load without a word, cover what the demo needs, and are read fast."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from manifests.capability import check_capability
+from manifests.lint import lint_spot
+from manifests.load import load_brand, load_spot
+from manifests.ratecard import load_models, load_profiles
+from manifests.starter import BRAND_PATH, KINDS, Kind, starter_brand, starter_images, starter_text
+from manifests.timing import film_frames
+
+EXAMPLES = Path(__file__).parents[2] / "manifests" / "examples"
+SPOTS = ("film-three-places", "morning-30s", "product-10s")
+
+
+def test_these_are_all_the_examples() -> None:
+    assert sorted(path.stem for path in EXAMPLES.glob("*.yaml")) == list(SPOTS)
+
+
+@pytest.mark.parametrize("name", SPOTS)
+def test_an_example_has_nothing_to_warn_of(name: str) -> None:
+    loaded = load_spot(EXAMPLES / f"{name}.yaml")
+    assert loaded.warnings == ()
+    assert lint_spot(loaded) == []
+    assert check_capability(loaded, load_models(), load_profiles()) == []
+    assert loaded.files["brand.fonts.latin"].path.is_file()
+
+
+def test_the_demo_film_holds_what_is_shown() -> None:
+    loaded = load_spot(EXAMPLES / "morning-30s.yaml")
+    spot = loaded.spot
+    assert film_frames(spot) == 720
+    assert sum(shot.duration for shot in spot.shots) == 27
+    assert [(shot.id, shot.continues) for shot in spot.shots if shot.continues] == [("sip", "lift")]
+    assert (spot.generate.takes, spot.generate.keyframe and spot.generate.keyframe.options) == (3, 2)
+    assert [(t.between, t.kind, t.duration) for t in spot.edit.transitions] == [
+        (("dawn", "pour"), "dissolve", Decimal("0.4"))
+    ]
+    assert spot.sound.voiceover is not None
+    assert len(spot.sound.voiceover.lines) == 3
+    assert [bool(effect.prompt) for effect in spot.sound.effects] == [True, False]
+    assert spot.sound.music is not None
+    assert spot.sound.music.duck is not None
+    assert {item.style for item in spot.graphics.supers} == {"super", "legal"}
+    assert spot.graphics.captions is not None
+    assert spot.graphics.captions.sidecar == ("srt", "vtt")
+    assert [(item.profile, item.ratio) for item in spot.deliver] == [("youtube-instream", "16:9")]
+    assert (spot.budget.credits, spot.budget.per_shot) == (1800, 600)
+    assert spot.review is None
+    assert loaded.not_applied == ("graphics.disclosure",)
+
+
+def test_the_other_examples_reach_every_profile_and_mode() -> None:
+    three = load_spot(EXAMPLES / "film-three-places.yaml").spot
+    assert {item.profile for item in three.deliver} == set(load_profiles())
+    assert film_frames(three) == 15 * 24
+    product = load_spot(EXAMPLES / "product-10s.yaml").spot
+    assert [shot.start_image for shot in product.shots] == ["kettle"]
+    assert {item.profile for item in product.deliver} == {"master-4k", "youtube-instream"}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_starter_loads_once_its_images_are_there(kind: Kind, tmp_path: Path) -> None:
+    path = tmp_path / "spot.yaml"
+    path.write_text(starter_text(kind))
+    for name in (BRAND_PATH, *starter_images(kind)):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    (tmp_path / BRAND_PATH).write_text(starter_brand())
+    loaded = load_spot(path)
+    assert loaded.warnings == ()
+    assert lint_spot(loaded) == []
+    assert check_capability(loaded, load_models(), load_profiles()) == []
+    assert loaded.not_applied == ()
+    assert load_brand(tmp_path / BRAND_PATH).name == "my-brand"
+    used = {use.path.relative_to(tmp_path).as_posix() for use in loaded.files.values()}
+    assert used == set(starter_images(kind))
+
+
+def test_a_starter_says_how_to_go_on() -> None:
+    assert "shotrunner plan films/first.yaml" in starter_text("film", file_name="films/first.yaml")
+
+
+def test_reading_a_manifest_imports_nothing_slow() -> None:
+    """`plan` has one second in all; the orchestrator alone takes longer to import."""
+    code = (
+        "import sys; from pathlib import Path; from manifests.load import load_spot; load_spot(Path(sys.argv[1]));"
+        "sys.exit(bool({'prefect', 'httpx', 'boto3', 'moviepy', 'numpy'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code, str(EXAMPLES / "morning-30s.yaml")], check=False)
+    assert done.returncode == 0
