@@ -42,8 +42,10 @@ def _film_take(job: Mapping[str, Any], media: Path, work: Path) -> Path:
     from infra.media.animatic import AnimaticRequest, film
 
     width, height, out = job["width"], job["height"], work / "take.mp4"
+    if job["flaw"] == "black":
+        return _hold_frame(job, None, work)
     image = media / job["image"] if job["image"] else _paint({**job, "references": []}, media, work)
-    if job["flaw"] in ("black", "frozen"):
+    if job["flaw"] == "frozen":
         return _hold_frame(job, image, work)
     if job["flaw"] == "wrong-size":
         width, height = width // 4 * 2, height // 4 * 2
@@ -61,12 +63,12 @@ def _film_take(job: Mapping[str, Any], media: Path, work: Path) -> Path:
     return out
 
 
-def _hold_frame(job: Mapping[str, Any], image: Path, work: Path) -> Path:
+def _hold_frame(job: Mapping[str, Any], image: Path | None, work: Path) -> Path:
     """The flawed takes: one picture, or black, for the whole length."""
     from PIL import Image
 
     width, height, out, held = job["width"], job["height"], work / "held.mp4", work / "held.png"
-    if job["flaw"] == "black":
+    if image is None:
         Image.new("RGB", (width, height)).save(held)
     else:
         with Image.open(image) as picture:

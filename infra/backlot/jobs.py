@@ -7,10 +7,12 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from manifests.catalogue import ModelCard
 from manifests.digest import digest_bytes, digest_json
+
+if TYPE_CHECKING:
+    from manifests.catalogue import ModelCard  # the child process that renders has no use for pydantic
 
 RENDERER = 1  # raise it when the same job would come out otherwise
 FLAWS = ("black", "frozen", "wrong-size")

@@ -73,7 +73,9 @@ class UploadCounter:
             return _xml_error(403, "AccessDenied", "Invalid according to Policy: Policy expired.")
         if upload.sha256 is not None:
             return _xml_error(403, "AccessDenied", "This upload has been used.")
-        if int(call.request.headers.get("content-length", "0")) > UPLOAD_MAXIMUM_BYTES + FORM_OVERHEAD_BYTES:
+        if "content-length" not in call.request.headers:
+            return _xml_error(411, "MissingContentLength", "You must provide the Content-Length HTTP header.")
+        if int(call.request.headers["content-length"]) > UPLOAD_MAXIMUM_BYTES + FORM_OVERHEAD_BYTES:
             return _too_large()
         try:
             form = await call.request.form(max_files=1, max_fields=20)

@@ -63,6 +63,12 @@ class Caller:
             time.sleep(0.01)
         return shown
 
+    def link(self, task: str) -> str:
+        """Of the output, once it is made."""
+        done = self.wait(task)
+        assert done["status"] == "SUCCEEDED", done
+        return str(done["output"][0])
+
     def balance(self) -> int:
         return int(self.http.get("/v1/organization").raise_for_status().json()["creditBalance"])
 

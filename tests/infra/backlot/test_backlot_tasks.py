@@ -170,7 +170,7 @@ def test_a_look_stays_the_same_for_as_long_as_asked(open_backlot: Callable[..., 
 
 def test_links_are_fresh_open_without_a_key_and_expire(caller: Any) -> None:
     task = caller.make_still()
-    first, second = caller.wait(task)["output"][0], caller.look(task)["output"][0]
+    first, second = caller.link(task), caller.look(task)["output"][0]
     assert first != second
     with httpx.Client(trust_env=False) as stranger:
         head, whole = stranger.head(first), stranger.get(second)
@@ -192,9 +192,9 @@ def test_the_same_body_makes_the_same_bytes(tmp_path: Path, open_backlot: Callab
     made = []
     for name in ("one", "two"):
         caller = open_backlot(tmp_path / name, films=tmp_path / name / "films")
-        made.append(httpx.get(caller.wait(caller.make_still())["output"][0], trust_env=False).content)
+        made.append(httpx.get(caller.link(caller.make_still()), trust_env=False).content)
     assert made[0] == made[1]
-    other = httpx.get(caller.wait(caller.make_still(seed=2))["output"][0], trust_env=False).content
+    other = httpx.get(caller.link(caller.make_still(seed=2)), trust_env=False).content
     assert other != made[0]
 
 
