@@ -16,8 +16,6 @@ from infra.audio.elevenlabs import ElevenLabsProvider, read_error
 BASE = "https://sound.example.test"
 KEY = "sk_false_key_for_tests"
 SPEECH = SoundRequest("/v1/text-to-speech/v1ce/with-timestamps?output_format=wav_48000", {"text": "Hi"})
-    "/v1/text-to-speech/v1ce/with-timestamps?output_format=wav_48000", {"text": "Hi", "model_id": "m"}
-)
 PLAIN = SoundRequest("/v1/text-to-speech/v1ce?output_format=mp3_44100_128", {"text": "Hi", "model_id": "m"})
 EFFECT = SoundRequest("/v1/sound-generation", {"text": "a kettle clicks", "duration_seconds": 2})
 ALIGNMENT = {
