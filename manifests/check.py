@@ -157,7 +157,7 @@ def _prompt_tags(loaded: LoadedSpot) -> Iterator[Diagnostic]:
                     detail = f"`@{name}` is not among this shot's references"
                     names = ", ".join([*shot.references, name])
                     yield _error(loaded, place, "reference not listed", detail, f"write `references: [{names}]`")
-        for index, name in enumerate(shot.references):
+        for index, name in enumerate(shot.references if shot.continues is None else ()):  # no still, nothing to name
             if name in known and name not in _tags(shot):
                 detail = f"`{name}` is listed and `@{name}` is not in the prompt"
                 yield _warning(

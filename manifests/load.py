@@ -235,8 +235,10 @@ class _Builder:
         self.problems: list[Diagnostic] = []
         self._shown = shown
         self._events: Iterator[yaml.Event] = yaml.parse(text, Loader=_PARSER)
-        self._anchors: dict[str, tuple[Node, int] | None] = {}  # None while the anchored value is still being read
+        # anchor → its value, how many values that holds and how deep; None while it is still being read
+        self._anchors: dict[str, tuple[Node, int, int] | None] = {}
         self._values = 0
+        self._deepest = 0
         self._aliases = 0
 
     def document(self) -> Node:
@@ -260,12 +262,12 @@ class _Builder:
     def _node(self, event: yaml.Event, depth: int) -> Node:
         where = self._where(event)
         if isinstance(event, yaml.AliasEvent):
-            return self._alias(str(event.anchor), where)
-        if depth > MAX_DEPTH:
-            raise _error("nested too deep", f"nested deeper than {MAX_DEPTH} levels", where)
-        anchor, before = getattr(event, "anchor", None), self._values
+            return self._alias(str(event.anchor), where, depth)
+        self._reach(depth, where)
+        anchor, values, deepest = getattr(event, "anchor", None), self._values, self._deepest
         if anchor:
             self._anchors[anchor] = None
+            self._deepest = depth
         tag = getattr(event, "tag", None)
         if tag:
             detail = f"tag `{tag}`: tags are not taken"
@@ -273,8 +275,14 @@ class _Builder:
         self._count(1, where)
         node = self._content(event, where, depth)
         if anchor:
-            self._anchors[anchor] = (node, self._values - before)
+            self._anchors[anchor] = (node, self._values - values, self._deepest - depth)
+            self._deepest = max(self._deepest, deepest)
         return node
+
+    def _reach(self, depth: int, where: Where) -> None:
+        if depth > MAX_DEPTH:
+            raise _error("nested too deep", f"nested deeper than {MAX_DEPTH} levels", where)
+        self._deepest = max(self._deepest, depth)
 
     def _content(self, event: yaml.Event, where: Where, depth: int) -> Node:
         if isinstance(event, yaml.ScalarEvent):
@@ -321,7 +329,7 @@ class _Builder:
         else:
             entries.entries[key] = (where, value)
 
-    def _alias(self, name: str, where: Where) -> Node:
+    def _alias(self, name: str, where: Where, depth: int) -> Node:
         if name not in self._anchors:
             raise _error("unknown alias", f"alias `*{name}` has no `&{name}` before it", where)
         anchored = self._anchors[name]
@@ -330,8 +338,9 @@ class _Builder:
         self._aliases += 1
         if self._aliases > MAX_ALIASES:
             raise _error("too many aliases", f"more than {MAX_ALIASES} aliases", where, "write the values out")
-        node, values = anchored
+        node, values, height = anchored
         self._count(values, where)
+        self._reach(depth + height, where)
         return node
 
     def _count(self, values: int, where: Where) -> None:

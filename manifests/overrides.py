@@ -7,6 +7,8 @@ from collections.abc import Callable, Sequence
 from manifests.diagnostics import Diagnostic, Where, suggest
 from manifests.nodes import Items, Map, Node, Scalar, Step, Steps, child, item_id, item_index, parse_steps
 
+MAX_STEPS = 16
+
 Parse = Callable[[str, str], tuple[Node, list[Diagnostic]]]
 
 
@@ -21,9 +23,9 @@ def apply_overrides(root: Node, overrides: Sequence[str], parse: Parse) -> tuple
         path, equals, value = text.partition("=")
         where = Where(f"--set {path}")
         steps = parse_steps(path.strip())
-        if not equals or not steps:
+        if not equals or not steps or len(steps) > MAX_STEPS:
             remedy = "example: --set generate.takes=1, or --set shots.pour.duration=5"
-            problems.append(Diagnostic("override", f"`{text}` is not `path=value`", "", Where("--set"), remedy))
+            problems.append(Diagnostic("override", f"`{text[:80]}` is not `path=value`", "", Where("--set"), remedy))
             continue
         node, found = parse(value, f"--set {path}")
         problems += found

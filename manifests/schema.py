@@ -2,7 +2,8 @@
 
 Only shape and ranges are checked here; what refers to what is `manifests.check`, what a model sells is
 `manifests.capability`. Every field has a description because editors show it. Read with `context=PEOPLE`, a number in
-quotes is refused as people's slip; our own JSON, where decimals are text, is read without it.
+quotes is refused as people's slip; our own JSON, where decimals are text, is read without it. One long file, because
+it is one vocabulary and is read as a reference.
 """
 
 from __future__ import annotations

@@ -43,7 +43,7 @@ NOT_APPLIED: tuple[NotApplied, ...] = (
     NotApplied("naming", "files are named by the built-in pattern"),
 )
 
-LATER_KINDS = ("campaign", "schedule")
+LATER_KINDS = {"campaign": "run its spots one by one", "schedule": "start the manifest that it names yourself"}
 
 
 def not_applied(tree: Node, table: tuple[NotApplied, ...] = NOT_APPLIED) -> tuple[str, ...]:
@@ -60,9 +60,9 @@ def refuse_unbuilt(root: Map) -> list[Diagnostic]:
     """Kinds and blocks that are errors until they are built."""
     entry = root.entries.get("kind")
     kind = entry[1].value if entry and isinstance(entry[1], Scalar) else None
-    if entry and kind in LATER_KINDS:
-        detail, remedy = f"`kind: {kind}` is not built yet", "run its spots one by one"
-        return [Diagnostic("not built yet", detail, "kind", entry[1].where, remedy)]
+    if entry and isinstance(kind, str) and kind in LATER_KINDS:
+        detail = f"`kind: {kind}` is not built yet"
+        return [Diagnostic("not built yet", detail, "kind", entry[1].where, LATER_KINDS[kind])]
     problems = []
     if "variants" in root.entries:
         where = root.entries["variants"][0]

@@ -423,3 +423,11 @@ def test_an_address_of_mail_is_no_reference(load_film: Load) -> None:
     assert load_film({"text: Some mornings ask for nothing.": "text: Write to us@alder.example"}).warnings == ()
     changes = {"      environment: on a pale stone worktop\n": "      environment: a sign with us@alder.example\n"}
     assert load_film(changes).warnings == ()
+
+
+def test_a_continued_shot_need_not_name_its_references(load_film: Load) -> None:
+    changes = {
+        "  - id: pour\n": "  - id: pour\n    continues: dawn\n",
+        "      subject: A matte green kettle, @kettle, tilted": "      subject: A matte green kettle tilted",
+    }
+    assert load_film(changes).warnings == ()

@@ -156,6 +156,12 @@ def test_an_alias_bomb_goes_off_at_once() -> None:
     assert time.perf_counter() - began < 2
 
 
+def test_aliases_do_not_nest_deeper_than_brackets() -> None:
+    tower = "a0: &a0 [" + "[" * 9 + "]" * 9 + "]\n"
+    tower += "".join(f"a{n}: &a{n} {'[' * 10}*a{n - 1}{']' * 10}\n" for n in range(1, 90))
+    assert complaint(tower) == "f:4:19: nested deeper than 32 levels"
+
+
 def test_anchors_and_aliases_that_stay_small_are_taken() -> None:
     assert read("x-a: &a {b: [1]}\nc: *a\nd: *a\n") == {"x-a": {"b": [1]}, "c": {"b": [1]}, "d": {"b": [1]}}
 
@@ -416,6 +422,7 @@ def test_overrides_set_merge_replace_and_delete(load_film: Load) -> None:
         ("name.x=3", "--set name.x: name.x: `x` cannot be set: what is above it is a plain value"),
         ("takes", "--set: `takes` is not `path=value`"),
         ("=3", "--set: `=3` is not `path=value`"),
+        ("a." * 999 + "a=3", f"--set: `{'a.' * 40}` is not `path=value`"),
         ("budget=null", "film.yaml:1:1: missing key `budget`"),
         ("name=[a", "--set name:2:1: not YAML: did not find expected ',' or ']' (it belongs to what starts on line 1)"),
         ("generate={takes: 1, takes: 2}", "--set generate:1:12: takes: duplicate key `takes`; it is first given on line 1"),
@@ -627,3 +634,13 @@ def test_any_value_in_any_block_is_refused_or_read(load_film: Load, key: str, va
 @given(path=st.text("abdegnrstu.[]0=_ ", max_size=20), value=st.text(max_size=10))
 def test_any_override_is_refused_or_applied(load_film: Load, path: str, value: str) -> None:
     assert problems_of(load_film().path, f"{path}={value}") != ()
+
+
+def test_without_libyaml_the_same_is_read(load_film: Load, monkeypatch: pytest.MonkeyPatch) -> None:
+    fast = load_film()
+    monkeypatch.setattr("manifests.load._PARSER", yaml.SafeLoader)
+    slow = load_spot(fast.path)
+    assert slow.spot == fast.spot
+    assert slow.where("graphics.end_card.fields.headline") == fast.where("graphics.end_card.fields.headline")
+    assert complaint("a:\n\t- b\n") == "f:2:1: not YAML: a tab in the indentation\n    indent with spaces"
+    assert complaint("a: !x 5\n").startswith("f:1:4: tag `!x`")

@@ -148,7 +148,7 @@ SLIPS = [
     case(
         {"kind: spot\n": "kind: schedule\n"},
         "film.yaml:2:7: kind: `kind: schedule` is not built yet",
-        "    run its spots one by one",
+        "    start the manifest that it names yourself",
     ),
     case({"kind: spot\n": "kind: brand\n"}, "film.yaml:2:7: kind: this file is a brand, and a spot is wanted here"),
     case(
