@@ -6,14 +6,17 @@ measured again by `loudness` and `verify`, which do not use this module.
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 import numpy.typing as npt
 
 from infra.media.pcm import RATE, Samples
 
 Curve = npt.NDArray[np.float64]  # one value a sample
+Stage = tuple[float, float, float, float, float]  # b0 b1 b2 / a1 a2 of a filter
 
-# K-weighting at 48 kHz, from the recommendation's tables 1 and 2: b0 b1 b2 / a1 a2
+# K-weighting at 48 kHz, from the recommendation's tables 1 and 2
 _SHELF = (1.53512485958697, -2.69169618940638, 1.19839281085285, -1.69065929318241, 0.73248077421585)
 _LOW_CUT = (1.0, -2.0, 1.0, -1.99004745483398, 0.99007225036621)
 _OFFSET = -0.691
@@ -25,18 +28,24 @@ def from_db(value: float) -> float:
     return float(10 ** (value / 20))
 
 
-def _biquad(sound: Samples, *stages: tuple[float, float, float, float, float]) -> Samples:
+def _biquad(sound: Samples, *stages: Stage) -> Samples:
     """Second-order sections, applied to the spectrum: exact, and no loop over samples."""
     length = len(sound) + RATE // 2  # room for the filters to ring out
-    size = 1 << (length - 1).bit_length()
-    z = np.exp(-2j * np.pi * np.arange(size // 2 + 1) / size)
-    response = np.ones_like(z)
-    for b0, b1, b2, a1, a2 in stages:
-        response *= (b0 + b1 * z + b2 * z * z) / (1 + a1 * z + a2 * z * z)
+    size = min(m << max((-(-length // m) - 1).bit_length(), 1) for m in (1, 3, 5, 9, 15))  # lengths that FFTs like
+    response = _response(size, stages)
     out = np.empty_like(sound)
     for channel in range(sound.shape[1]):
         out[:, channel] = np.fft.irfft(np.fft.rfft(sound[:, channel], size) * response, size)[: len(sound)]
     return out
+
+
+@lru_cache(maxsize=4)
+def _response(size: int, stages: tuple[Stage, ...]) -> npt.NDArray[np.complex128]:
+    z = np.exp(-2j * np.pi * np.arange(size // 2 + 1) / size)
+    response: npt.NDArray[np.complex128] = np.ones_like(z)
+    for b0, b1, b2, a1, a2 in stages:
+        response *= (b0 + b1 * z + b2 * z * z) / (1 + a1 * z + a2 * z * z)
+    return response
 
 
 def highpass(sound: Samples, hertz: float) -> Samples:
@@ -44,8 +53,8 @@ def highpass(sound: Samples, hertz: float) -> Samples:
     w = 2 * np.pi * hertz / RATE
     alpha = np.sin(w) / np.sqrt(2)
     a0 = 1 + alpha
-    b = (1 + np.cos(w)) / 2 / a0
-    return _biquad(sound, (b, -2 * b, b, -2 * np.cos(w) / a0, (1 - alpha) / a0))
+    b = float((1 + np.cos(w)) / 2 / a0)
+    return _biquad(sound, (b, -2 * b, b, float(-2 * np.cos(w) / a0), float((1 - alpha) / a0)))
 
 
 def k_power(sound: Samples) -> Curve:

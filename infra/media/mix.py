@@ -2,7 +2,7 @@
 
 Levels before the final gain: a line of speech -18 LUFS, so nothing else has to be set against a moving voice. A gain of
 0 dB on music means -10 LUFS, a loud commercial master: -14 makes a bed of -24, and 8 of ducking -32 under speech. A
-gain of 0 dB on a levelled effect means -23 LUFS. Effects give way by half of what the music does.
+gain of 0 dB on a levelled effect means -22 LUFS. Effects give way by half of what the music does.
 """
 
 from __future__ import annotations
@@ -32,9 +32,11 @@ from infra.media.loudness import measure_loudness
 from infra.media.pcm import RATE, Samples, read_pcm, write_wav
 
 VOICE_LUFS = -18.0
+VOICE_PEAK = -8.0  # dBTP of a line at that level
 MUSIC_LUFS = -10.0
-EFFECT_LUFS = -23.0
+EFFECT_LUFS = -22.0
 LOSSY_MARGIN = 0.5  # dB that AAC may add to a peak (measured: 0.5 at 192k, 0.7 at 128k)
+MOST_LIMITING = 20.0  # dB
 DUCK_LEAD, DUCK_FALL, DUCK_RISE = 0.05, 0.25, 0.5  # seconds: down before the word, and how long it takes
 DUCK_BRIDGE = 1.0  # a shorter pause keeps the bed down: it would only pump
 CUT_FADE = 0.04  # at the end of an effect that is longer than its place
@@ -128,6 +130,8 @@ def _place_lines(params: Params, inputs: Mapping[str, Path]) -> tuple[Samples, l
                 remedy="start it earlier, shorten its text, or give its shot more time",
             )
         sound = _level(compress(_level(sound, VOICE_LUFS)), VOICE_LUFS)
+        # Its hardest consonants are held here: left to the last limiter they would press the whole mix down.
+        sound = _level(limit(sound, peak_curve(sound), from_db(VOICE_PEAK)), VOICE_LUFS)
         _add(stem, sound, line.start)
         spoken.extend((line.start + a, line.start + b) for a, b in ranges)
     return stem, sorted(spoken)
@@ -211,15 +215,20 @@ def _to_target(total: Samples, integrated: float, ceiling_db: float) -> tuple[fl
     if level is None:
         return 0.0, total
     peaks, ceiling = peak_curve(total), from_db(ceiling_db)
-    gain = integrated - level
+    # Clicks in silence can be too short for any loudness: past this they would only be crushed. `verify` judges then.
+    most = ceiling_db - 20 * np.log10(peaks.max()) + MOST_LIMITING
+    gain = min(integrated - level, most)
+    slope, before = 1.0, (gain, level)  # LU gained for a dB: less than one once the limiter works
     for _ in range(10):
         ratio = from_db(gain)
         mix = limit(total * ratio, peaks * ratio, ceiling)
-        level = loudness(mix)
-        error = 0.0 if level is None else integrated - level
-        if abs(error) < 0.03:
+        reached = loudness(mix)
+        if reached is None or abs(integrated - reached) < 0.02 or (reached < integrated and gain >= most):
             break
-        gain += error
+        if gain != before[0]:
+            slope = min(max((reached - before[1]) / (gain - before[0]), 0.25), 1.0)
+        before = (gain, reached)
+        gain = min(gain + (integrated - reached) / slope, most)
     over = true_peak(mix) / ceiling  # the limiter's own curve can lift a peak between samples by a hair
     return gain, mix / over if over > 1 else mix
 
