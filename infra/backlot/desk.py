@@ -82,6 +82,8 @@ class Desk:
                 response = await self._carry_out(call, handler, vendor, answer_faults)
             except RefusalError as refusal:
                 response = JSONResponse(refusal.body, refusal.status)
+            except OSError as error:
+                response = JSONResponse(error_body(vendor, 500, f"The backlot cannot go on: {error}"), 500)
             shown = "lost" if isinstance(response, LostAnswer) else response.status_code
         except ClientDisconnect:
             shown = "gone"

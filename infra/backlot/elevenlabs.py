@@ -42,7 +42,7 @@ class ElevenLabsCounter:
         self._desk, self._studio, self._books = desk, desk.studio, desk.studio.books
         self._characters, self._places = characters, places
         self._free = asyncio.Semaphore(places)
-        self._inside = 0
+        self._inside = self._promised = 0
 
     def routes(self) -> list[Route]:
         speech = "/v1/text-to-speech/{voice_id}"
@@ -163,15 +163,18 @@ class ElevenLabsCounter:
 
     async def _buy(self, call: Call, job: Mapping[str, Any], units: int) -> tuple[list[list[float]], bytes]:
         """Makes the sound, then charges and notes it. The vendor has no jobs: a sound that failed costs nothing."""
-        if self._books.characters_used + units > self._characters:
-            left = self._characters - self._books.characters_used
+        left = self._characters - self._books.characters_used - self._promised
+        if units > left:
             message = f"This request exceeds your quota of {self._characters}. You have {left} credits remaining."
             raise RefusalError(401, eleven_body("quota_exceeded", message))
+        self._promised += units  # calls that are being made must not pass on the same remainder
         try:
             path = await self._studio.lab.make(job)
+            words, data = await asyncio.to_thread(unpack_sound, path)
         except JobFailedError as error:
             raise RefusalError(400, eleven_body("invalid_request", str(error))) from error
-        words, data = await asyncio.to_thread(unpack_sound, path)
+        finally:
+            self._promised -= units
         request = call.request
         call.digest = digest_json(
             {"endpoint": request.url.path, "query": dict(request.query_params), "body": call.body}

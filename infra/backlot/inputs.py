@@ -54,6 +54,8 @@ class MediaCupboard:
     def __init__(self, folder: Path, uploads: Mapping[str, Upload], transport: httpx.BaseTransport | None) -> None:
         self.folder = folder
         folder.mkdir(parents=True, exist_ok=True)
+        for unfinished in folder.glob("*.part"):
+            unfinished.unlink()
         self._uploads = uploads
         self._transport = transport
 

@@ -6,6 +6,7 @@ A file that exists is not made again: its name is the digest of its job.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import shutil
@@ -29,18 +30,14 @@ class JobFailedError(Exception):
 class Lab:
     """Belongs to one event loop. Pictures and sounds queue apart: nobody waits minutes for a line of speech."""
 
-    def __init__(self, films: Path, media: Path, *, at_once: int | None = None) -> None:
-        self._films, self._media = films, media
+    def __init__(self, films: Path, media: Path, work: Path, *, at_once: int | None = None) -> None:
+        self._films, self._media, self._work = films, media, work
         films.mkdir(parents=True, exist_ok=True)
-        self._work = films / f"work-{uuid.uuid4().hex[:8]}"
-        self._work.mkdir()
+        shutil.rmtree(work, ignore_errors=True)  # what children of a killed process left
+        work.mkdir(parents=True)
         cores = at_once or os.cpu_count() or 1
         self._pictures, self._sounds = asyncio.Semaphore(cores), asyncio.Semaphore(cores)
         self._locks: dict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
-        self.rendered = 0
-
-    def close(self) -> None:
-        shutil.rmtree(self._work, ignore_errors=True)
 
     def path(self, name: str) -> Path:
         return self._films / name
@@ -65,6 +62,7 @@ class Lab:
         # A session of its own: Ctrl-C in the terminal is for the run, which still collects what is paid.
         process = await asyncio.create_subprocess_exec(
             sys.executable,
+            "-P",  # the working folder may hold another package called infra
             "-m",
             "infra.backlot.render",
             str(paper),
@@ -79,9 +77,9 @@ class Lab:
             raise JobFailedError(f"took more than {LONGEST_SECONDS} s") from error
         finally:
             if process.returncode is None:
-                os.killpg(process.pid, signal.SIGKILL)
+                with contextlib.suppress(ProcessLookupError):
+                    os.killpg(process.pid, signal.SIGKILL)
                 await process.wait()
             shutil.rmtree(work, ignore_errors=True)
         if process.returncode != 0:
             raise JobFailedError(stderr.decode(errors="replace").strip()[-800:])
-        self.rendered += 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import errno
 import json
 import os
 import shutil
@@ -14,8 +15,10 @@ from infra.errors import ShotrunnerError
 
 
 def _follow_parent(parent: int) -> None:
-    """A child would survive `kill -9` of its parent and go on using the machine (prefect sheet §4)."""
-    ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # 1 = PR_SET_PDEATHSIG
+    """Ends this process and its own children when the parent dies, even by `kill -9` (prefect sheet §4)."""
+    signal.signal(signal.SIGTERM, lambda *_: os.killpg(0, signal.SIGKILL))
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(1, signal.SIGTERM)  # 1 = PR_SET_PDEATHSIG
     if os.getppid() != parent:  # it died before the line above
         sys.exit(1)
 
@@ -33,9 +36,21 @@ def main(job_path: str) -> int:
     except ShotrunnerError as error:
         sys.stderr.write(str(error))
         return 1
-    made.replace(order["out"])
+    _publish(made, Path(order["out"]))
     shutil.rmtree(work, ignore_errors=True)
     return 0
+
+
+def _publish(made: Path, out: Path) -> None:
+    """The whole file appears at once, also when the films lie on another disk."""
+    try:
+        made.replace(out)
+    except OSError as error:
+        if error.errno != errno.EXDEV:
+            raise
+        unfinished = out.with_name(f"{out.name}.{os.getpid()}.part")
+        shutil.copyfile(made, unfinished)
+        unfinished.replace(out)
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ import json
 import os
 import socket
 import threading
+import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
@@ -82,48 +83,31 @@ class Backlot:
         self._clock = StageClock(clock)
         self._knobs = Knobs(latency, concurrency, daily, visibility, link_seconds, FaultDesk.of(faults))
         self._connections = Connections()
-        self._lock: IO[str] | None = None
+        self._opened = contextlib.ExitStack()
         self._server: uvicorn.Server | None = None
         self._thread: threading.Thread | None = None
-        self._failure: BaseException | None = None
         self.url: str | None = None
 
     def start(self) -> str:
-        """Serves in a daemon thread; returns when requests are answered. Raises PortInUseError."""
+        """Serves in a daemon thread; returns when requests are answered.
+
+        Raises PortInUseError for a port or folder that another process serves, StoreError for a folder it cannot use.
+        """
         if self.url is not None:
             return self.url
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            self._lock = self._lock_folder()
-        except OSError as error:
-            raise AccessDeniedError(
-                f"the backlot's folder {self.folder} cannot be written: {error.strerror}",
-                remedy="choose another folder, or change its permissions",
-            ) from error
-        try:
-            listener = _bind(self._port)
-        except BaseException:
-            self._unlock()
-            raise
-        url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-        self._lock.write(json.dumps({"pid": os.getpid(), "url": url}))
-        self._lock.flush()
-        config = uvicorn.Config(
-            Starlette(lifespan=self._lifespan, exception_handlers={HTTPException: _answer_http_error}),
-            http=self._connections.protocol(),
-            ws="none",
-            log_config=None,
-            log_level="critical",
-            access_log=False,
-            proxy_headers=False,
-            server_header=False,
-            timeout_graceful_shutdown=1,
-            timeout_keep_alive=60,
-        )
-        self._server = uvicorn.Server(config)
-        self._thread = threading.Thread(target=self._serve, args=(self._server, listener), name="backlot", daemon=True)
-        self._thread.start()
-        self._await_start(self._server)
+        with contextlib.ExitStack() as opened:
+            lock = opened.enter_context(self._lock_folder())
+            listener = opened.enter_context(contextlib.closing(_bind(self._port)))
+            url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+            lock.write(json.dumps({"pid": os.getpid(), "url": url}))
+            lock.flush()
+            studio, cupboard = self._open_studio(opened)
+            self._server = uvicorn.Server(self._configure(studio, cupboard))
+            # A bound method: the thread keeps this object, and with it the lock, when the caller drops it.
+            self._thread = threading.Thread(target=self._serve, args=(listener,), name="backlot", daemon=True)
+            self._thread.start()
+            _await_start(self._server, self._thread)
+            self._opened = opened.pop_all()
         self.url = url
         return url
 
@@ -133,7 +117,7 @@ class Backlot:
             self._server.should_exit = True
             self._thread.join(START_SECONDS)
         self._server = self._thread = self.url = None
-        self._unlock()
+        self._opened.close()
 
     def wait(self) -> None:
         """Blocks until the server has ended: for a command that does nothing else."""
@@ -147,44 +131,48 @@ class Backlot:
     def __exit__(self, *_exception: object) -> None:
         self.stop()
 
-    def _serve(self, server: uvicorn.Server, listener: socket.socket) -> None:
-        try:
-            with contextlib.closing(listener):
-                server.run(sockets=[listener])
-        except BaseException as error:  # noqa: BLE001 - told by start(), which is waiting in the other thread
-            self._failure = self._failure or error
+    def _configure(self, studio: Studio, cupboard: MediaCupboard) -> uvicorn.Config:
+        @contextlib.asynccontextmanager
+        async def lifespan(_app: Starlette) -> AsyncIterator[None]:
+            studio.open()
+            try:
+                yield
+            finally:
+                await studio.close()
 
-    def _await_start(self, server: uvicorn.Server) -> None:
-        pause = threading.Event()
-        thread = self._thread
-        while not server.started:
-            if thread is None or not thread.is_alive():
-                self.stop()
-                raise StoreError(
-                    f"the backlot's folder {self.folder} cannot be used: {self._failure}",
-                    remedy="move the folder away: a new one starts empty, and what it filmed is filmed again",
-                ) from self._failure
-            pause.wait(0.005)
+        app = Starlette(
+            routes=self._routes(studio, cupboard),
+            lifespan=lifespan,
+            exception_handlers={HTTPException: _answer_http_error},
+        )
+        return uvicorn.Config(
+            app,
+            http=self._connections.protocol(),
+            ws="none",
+            log_config=None,
+            access_log=False,
+            proxy_headers=False,
+            server_header=False,
+            timeout_graceful_shutdown=1,
+            timeout_keep_alive=60,
+        )
 
-    @contextlib.asynccontextmanager
-    async def _lifespan(self, app: Starlette) -> AsyncIterator[None]:
-        """Opens books and lab within the loop that uses them, and leaves both in order."""
+    def _serve(self, listener: socket.socket) -> None:
+        if self._server is not None:
+            self._server.run(sockets=[listener])
+
+    def _open_studio(self, opened: contextlib.ExitStack) -> tuple[Studio, MediaCupboard]:
         try:
             books = Books(self.folder, now=self._clock.now(), balance=self._balance)
+            opened.callback(books.close)
             cupboard = MediaCupboard(self.folder / "media", books.uploads, self._transport)
-            lab = Lab(self._films, cupboard.folder, at_once=self._at_once)
-        except BaseException as error:
-            self._failure = error  # uvicorn would only log it
-            raise
-        studio = Studio(books, lab, self._knobs, self._clock, self._models)
-        app.router.routes.extend(self._routes(studio, cupboard))
-        studio.open()
-        try:
-            yield
-        finally:
-            await studio.close()
-            lab.close()
-            books.close()
+            lab = Lab(self._films, cupboard.folder, self.folder / "work", at_once=self._at_once)
+        except (ValueError, KeyError, OSError) as error:
+            raise StoreError(
+                f"the backlot's folder {self.folder} cannot be used: {error}",
+                remedy="move the folder away: a new one starts empty, and what it filmed is filmed again",
+            ) from error
+        return Studio(books, lab, self._knobs, self._clock, self._models), cupboard
 
     def _routes(self, studio: Studio, cupboard: MediaCupboard) -> list[Route]:
         desk = Desk(studio, self.log, self._connections)
@@ -198,7 +186,15 @@ class Backlot:
         ]
 
     def _lock_folder(self) -> IO[str]:
-        file = (self.folder / "serving.lock").open("a+")
+        """The lock goes with the file: when it is closed, or when the process dies however it dies."""
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            file = (self.folder / "serving.lock").open("a+")
+        except OSError as error:
+            raise AccessDeniedError(
+                f"the backlot's folder {self.folder} cannot be written: {error.strerror}",
+                remedy="choose another folder, or change its permissions",
+            ) from error
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
@@ -212,10 +208,14 @@ class Backlot:
         file.truncate(0)
         return file
 
-    def _unlock(self) -> None:
-        if self._lock is not None:
-            self._lock.close()  # the lock goes with the file, as it does when the process dies
-            self._lock = None
+
+def _await_start(server: uvicorn.Server, thread: threading.Thread) -> None:
+    end = time.monotonic() + START_SECONDS
+    while not server.started:
+        if not thread.is_alive() or time.monotonic() > end:
+            server.should_exit = True
+            raise StoreError("the backlot's server did not start", remedy="see the log above for the cause")
+        time.sleep(0.005)
 
 
 def _bind(port: int) -> socket.socket:
