@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -51,7 +51,7 @@ class _Frame:
 def card_layers(
     template: Path,
     font: Path,
-    logo: Path | None,
+    logos: Sequence[Path],
     fields: Mapping[str, str],
     colours: Mapping[str, str],
     size: tuple[int, int],
@@ -60,7 +60,10 @@ def card_layers(
     frames: int,
     fade: int,
 ) -> Laid:
-    """Raises MediaError for a field without a text in the template, text that does not fit, or texts that meet."""
+    """Of several logos the one that stands out more from the card's ground is used.
+
+    Raises MediaError for a field without a text in the template, text that does not fit, or texts that meet.
+    """
     read = _filled(read_template(template, colours), fields, template)
     frame = _frame(read, size, safe)
     ground = parse_colour(colours["paper"])
@@ -74,13 +77,11 @@ def card_layers(
             settings.append(setting)
             boxes.append((element.text, box))
         elif element.colour is None:
-            pieces.append((1, _logo(element, frame, logo)))
-        elif _bleeds(element, read):
-            if element.opacity == 1 and not pieces:
-                ground = element.colour
-            else:
-                whole = np.full(size[::-1], element.opacity, np.float32)
-                pieces.append((0, Layer(element.colour, whole)))
+            pieces.append((1, _logo(element, frame, logos, ground)))
+        elif _bleeds(element, read) and element.opacity == 1 and not pieces:
+            ground = element.colour
+        elif _spans(element, read):
+            pieces.append((0, _band(element, read, frame)))
         else:
             pieces.append((3, _shape(element, frame)))
     _keep_apart(boxes)
@@ -118,13 +119,37 @@ def _bleeds(box: Box, template: Template) -> bool:
     return box.x <= 0 and box.y <= 0 and box.x + box.width >= template.width and box.y + box.height >= template.height
 
 
+def _spans(box: Box, template: Template) -> bool:
+    """From edge to edge: it belongs to the ground, stands from the start, and is stretched with the frame."""
+    across = box.x <= 0 and box.x + box.width >= template.width
+    return across or (box.y <= 0 and box.y + box.height >= template.height)
+
+
+def _band(box: Box, template: Template, frame: _Frame) -> Layer:
+    """Its ends at an edge of the template are at that edge of the frame, whatever the ratio."""
+
+    def reach(start: float, length: float, whole: float, to: int, place: Callable[[float], float]) -> tuple[int, int]:
+        first = 0 if start <= 0 else round(place(start))
+        last = to if start + length >= whole else round(place(start + length))
+        if start > 0 and start + length >= whole:
+            first = round(to - length * frame.scale)
+        elif start <= 0 and start + length < whole:
+            last = round(length * frame.scale)
+        return first, max(last, first + 1)
+
+    left, right = reach(box.x, box.width, template.width, frame.size[0], frame.x)
+    top, bottom = reach(box.y, box.height, template.height, frame.size[1], frame.y)
+    assert box.colour is not None  # noqa: S101 a box without colour is the logo's
+    return Layer(box.colour, np.full((bottom - top, right - left), box.opacity, np.float32), left, top)
+
+
 def _frame(template: Template, size: tuple[int, int], safe: Safe) -> _Frame:
     scale = min(size) / min(template.width, template.height)
     middle = template.width / 2
     for element in template.elements:
         if isinstance(element, Words):
             reach = abs(element.x - middle)
-        elif _bleeds(element, template):
+        elif _spans(element, template):
             continue
         else:
             reach = max(abs(element.x - middle), abs(element.x + element.width - middle))
@@ -174,14 +199,10 @@ def _keep_apart(boxes: list[tuple[str, tuple[float, float, float, float]]]) -> N
                 )
 
 
-def _logo(box: Box, frame: _Frame, logo: Path | None) -> Layer:
-    if logo is None:
+def _logo(box: Box, frame: _Frame, logos: Sequence[Path], ground: Colour) -> Layer:
+    if not logos:
         raise MediaError("the end card shows a logo and the brand kit has none", remedy="add `logo` to the brand kit")
-    try:
-        with Image.open(logo) as opened:
-            picture = opened.convert("RGBA")
-    except (OSError, UnidentifiedImageError, Image.DecompressionBombError) as error:
-        raise MediaError(f"the logo {logo.name} cannot be read: {error}", remedy="give a PNG with alpha") from error
+    picture = max((_open_logo(path) for path in logos), key=lambda picture: _distance(picture, ground))
     width, height = box.width * frame.scale, box.height * frame.scale
     scale = min(width / picture.width, height / picture.height)
     size = max(round(picture.width * scale), 1), max(round(picture.height * scale), 1)
@@ -190,6 +211,23 @@ def _logo(box: Box, frame: _Frame, logo: Path | None) -> Layer:
     colour: Pixels = np.ascontiguousarray(small[..., :3])
     alpha: Coverage = small[..., 3].astype(np.float32) / np.float32(255) * np.float32(box.opacity)
     return Layer(colour, alpha, round(x), round(y))
+
+
+def _open_logo(path: Path) -> Image.Image:
+    try:
+        with Image.open(path) as opened:
+            picture: Image.Image = opened.convert("RGBA")
+    except (OSError, UnidentifiedImageError, Image.DecompressionBombError) as error:
+        raise MediaError(f"the logo {path.name} cannot be read: {error}", remedy="give a PNG with alpha") from error
+    return picture
+
+
+def _distance(picture: Image.Image, ground: Colour) -> float:
+    """How far what is seen of it is from the ground, on average."""
+    seen = np.asarray(picture.resize((64, 64)), dtype=np.float32)
+    alpha = seen[..., 3]
+    apart = np.abs(seen[..., :3] - np.array(ground, np.float32)).mean(axis=2)
+    return float((apart * alpha).sum() / max(alpha.sum(), 1.0))
 
 
 def _shape(box: Box, frame: _Frame) -> Layer:

@@ -98,7 +98,7 @@ def run(params: Params, inputs: Mapping[str, Path], out: Path) -> dict[str, obje
         card = card_layers(
             inputs["template"],
             font,
-            inputs.get("logo"),
+            [inputs[name] for name in sorted(inputs) if name.startswith("logo")],
             params.fields,
             params.colours.model_dump(),
             (params.width, params.height),

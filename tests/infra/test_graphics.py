@@ -16,7 +16,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageDraw
 
@@ -335,6 +335,7 @@ def pixels(text: str, size: float) -> float:
     return len(text) * size / 2
 
 
+@settings(max_examples=100, deadline=None)
 @given(st.lists(st.text(alphabet="abc,.", min_size=1, max_size=9), min_size=1, max_size=25), st.integers(1, 4))
 def test_setting_keeps_every_word_and_every_limit(words: list[str], most: int) -> None:
     text = " ".join(words)
@@ -401,6 +402,33 @@ def test_a_card_in_a_tall_frame_keeps_its_size_and_its_margins(tmp_path: Path, c
     columns = np.flatnonzero(np.abs(last - np.array(PAPER)).max(axis=(0, 2)) > 60)
     assert columns[0] >= 27
     assert columns[-1] < 540 - 27
+
+
+def test_of_two_logos_the_one_that_is_seen_is_used(tmp_path: Path, card: dict[str, Path]) -> None:
+    both = {"template": card["template"]}
+    for name, colour in (("logo_dark", INK), ("logo_light", PAPER)):
+        both[name] = tmp_path / f"{name}.png"
+        Image.new("RGBA", (100, 40), (*colour, 255)).save(both[name])
+    for ground, wanted in (("--paper", INK), ("--ink", PAPER)):
+        both["template"].write_text(
+            CARD.replace('height="1080" fill="var(--paper)"', f'height="1080" fill="var({ground})"')
+        )
+        render(tmp_path / "out", both, kind="end-card", frames=12)
+        middle = decode(tmp_path / "out" / "card.mov", "rgb24")[-1][170, 480].astype(int)
+        assert np.abs(middle - np.array(wanted)).max() <= 4
+
+
+@pytest.mark.parametrize("size", [(W, H), (540, 960)])
+def test_a_band_from_edge_to_edge_belongs_to_the_ground(
+    tmp_path: Path, card: dict[str, Path], size: tuple[int, int]
+) -> None:
+    band = '<rect x="0" y="1040" width="1920" height="40" fill="var(--accent)"/></svg>'
+    card["template"].write_text(CARD.replace("</svg>", band))
+    render(tmp_path / "out", card, kind="end-card", fields=FIELDS, frames=8, width=size[0], height=size[1])
+    first = decode(tmp_path / "out" / "card.mov", "rgb24")[0].astype(int)
+    accent = np.abs(first - np.array((0x2E, 0x6B, 0x4F))).max(axis=2) <= 4
+    assert accent[-18:].all()
+    assert not accent[:-24].any()
 
 
 def test_a_long_headline_takes_two_lines(tmp_path: Path, card: dict[str, Path]) -> None:
