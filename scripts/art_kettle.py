@@ -87,17 +87,40 @@ def _spout(picture: Picture, alpha: Mask) -> None:
     lay(picture, lip, mix(rgb("#C9CECB"), rgb("#767D7A"), brush.ramp(W, H, (84, 0), (132, 0))))
     alpha[:] = np.maximum(alpha, np.maximum(mask, lip))
     # where it meets the body
-    shade(picture, soften(stroke(W, H, curve([(352, 520), (318, 590), (300, 680), (312, 790)], closed=False), 30), 14), 0.72)
+    shade(
+        picture,
+        soften(stroke(W, H, curve([(352, 520), (318, 590), (300, 680), (312, 790)], closed=False), 30), 14),
+        0.72,
+    )
 
 
 def _lid(picture: Picture, alpha: Mask) -> None:
     collar = fill(W, H, curve([(448, 456), (580, 474), (712, 456), (704, 438), (580, 428), (456, 438)]))
     lay(picture, collar, _tones(_turned_shading(collar, softness=2), GREEN) * 0.78)
-    dome = fill(W, H, curve([(462, 440), (484, 408), (530, 388), (580, 383), (630, 388), (676, 408), (698, 440), (640, 450), (580, 453), (520, 450)]))
+    dome = fill(
+        W,
+        H,
+        curve(
+            [
+                (462, 440),
+                (484, 408),
+                (530, 388),
+                (580, 383),
+                (630, 388),
+                (676, 408),
+                (698, 440),
+                (640, 450),
+                (580, 453),
+                (520, 450),
+            ]
+        ),
+    )
     lay(picture, dome, _tones(np.clip(_turned_shading(dome, softness=4) + 0.03, 0, 1.2), GREEN))
     stem = fill(W, H, brush.rounded(566, 368, 594, 392, 5))
     lay(picture, stem, mix(rgb("#D5D8D5"), rgb("#5A605E"), brush.ramp(W, H, (566, 0), (594, 0))))
-    knob = fill(W, H, curve([(546, 352), (556, 330), (580, 322), (604, 330), (614, 352), (602, 370), (580, 374), (558, 370)]))
+    knob = fill(
+        W, H, curve([(546, 352), (556, 330), (580, 322), (604, 330), (614, 352), (602, 370), (580, 374), (558, 370)])
+    )
     lay(picture, knob, _tones(_turned_shading(knob, softness=4), BEECH))
     alpha[:] = np.maximum.reduce([alpha, collar, dome, stem, knob])
 
@@ -114,7 +137,10 @@ def _handle_posts(picture: Picture, alpha: Mask) -> None:
 
 def _grip(picture: Picture, alpha: Mask, rng: np.random.Generator) -> None:
     turn = np.linspace(0, np.pi, 90)
-    line = [(580 - 212 * float(np.cos(t)) * (1 + 0.03 * float(np.sin(t))), 268 - 150 * float(np.sin(t)) ** 0.86) for t in turn]
+    line = [
+        (580 - 212 * float(np.cos(t)) * (1 + 0.03 * float(np.sin(t))), 268 - 150 * float(np.sin(t)) ** 0.86)
+        for t in turn
+    ]
     mask = stroke(W, H, line, 60)
     light = 0.34 + 0.34 * soften(stroke(W, H, [(x - 3, y - 12) for x, y in line], 34), 10)
     light = light + 0.2 * soften(stroke(W, H, [(x - 2, y - 18) for x, y in line], 10), 5)
@@ -129,7 +155,16 @@ def _grip(picture: Picture, alpha: Mask, rng: np.random.Generator) -> None:
         shade(picture, fibre * mask, float(rng.uniform(0.84, 0.94)))
     alpha[:] = np.maximum(alpha, mask)
     for x, tilt in ((368, 10), (792, -10)):
-        ferrule = fill(W, H, [(x - 21 - tilt * 0.2, 272), (x + 21 - tilt * 0.2, 272), (x + 17 + tilt * 0.2, 304), (x - 17 + tilt * 0.2, 304)])
+        ferrule = fill(
+            W,
+            H,
+            [
+                (x - 21 - tilt * 0.2, 272),
+                (x + 21 - tilt * 0.2, 272),
+                (x + 17 + tilt * 0.2, 304),
+                (x - 17 + tilt * 0.2, 304),
+            ],
+        )
         lay(picture, ferrule, mix(rgb("#DADEDB"), rgb("#59605D"), brush.ramp(W, H, (x - 14, 0), (x + 20, 0))))
         shade(picture, soften(fill(W, H, brush.box(x - 22, 270, x + 22, 277)), 2) * ferrule, 0.6)
         alpha[:] = np.maximum(alpha, ferrule)

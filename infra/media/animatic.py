@@ -43,7 +43,16 @@ class AnimaticRequest:
 
 
 def film_animatic(
-    image: Path, out: Path, *, width: int, height: int, seconds: int, rate: str = "24", prompt: str, model: str, seed: int
+    image: Path,
+    out: Path,
+    *,
+    width: int,
+    height: int,
+    seconds: int,
+    rate: str = "24",
+    prompt: str,
+    model: str,
+    seed: int,
 ) -> None:
     """Writes `out`, an H.264 mp4 of exactly seconds × rate frames whose first is the image itself."""
     film(AnimaticRequest(image, width, height, seconds, prompt, model, seed, rate), out)
@@ -65,12 +74,12 @@ def film(request: AnimaticRequest, out: Path) -> None:
         frames=frames,
         seed=request.seed,
     )
-    air = Atmosphere(request.prompt, request.width, request.height, frames, Fraction(request.rate), request.seed)
+    air = Atmosphere(request.prompt, picture, frames, Fraction(request.rate), request.seed)
     encoder = _Encoder(out, request.width, request.height, Fraction(request.rate))
     try:
         for number, matrix in enumerate(path):
             moved = planes if number == 0 else warp_planes(planes, matrix)
-            encoder.write(line.draw(air.breathe(moved, number), number))
+            encoder.write(line.draw(air.breathe(moved, number, matrix), number))
     finally:
         encoder.close()
 
@@ -80,7 +89,9 @@ def load_fitted(image: Path, width: int, height: int) -> NDArray[np.uint8]:
     data = np.frombuffer(image.read_bytes(), np.uint8)
     found = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
     if found is None:
-        raise MediaError(f"{image.name} is not a picture that can be read", remedy="give a whole PNG, JPEG or WebP file")
+        raise MediaError(
+            f"{image.name} is not a picture that can be read", remedy="give a whole PNG, JPEG or WebP file"
+        )
     rgb = cv2.cvtColor(found, cv2.COLOR_BGR2RGB)
     have_h, have_w = rgb.shape[:2]
     if (have_w, have_h) != (width, height):
@@ -94,7 +105,8 @@ def load_fitted(image: Path, width: int, height: int) -> NDArray[np.uint8]:
 
 
 def to_planes(rgb: NDArray[np.uint8]) -> Planes:
-    """BT.709, limited range, 4:2:0 with chroma on the left as H.264 has it. Our own arithmetic: swscale's depends on the CPU."""
+    """BT.709, limited range, 4:2:0 with chroma on the left as H.264 has it; our own arithmetic, for swscale's
+    depends on the CPU."""
     r, g, b = (rgb[..., at].astype(np.float32) for at in range(3))
     luma = 0.2126 * r + 0.7152 * g + 0.0722 * b
     blue, red = (b - luma) / 1.8556, (r - luma) / 1.5748
@@ -108,8 +120,7 @@ def to_planes(rgb: NDArray[np.uint8]) -> Planes:
 def _halve(plane: NDArray[np.float32]) -> NDArray[np.float32]:
     rows = (plane[0::2] + plane[1::2]) / 2
     padded = np.pad(rows, ((0, 0), (1, 1)), mode="edge")
-    halved: NDArray[np.float32] = padded[:, 0:-2:2] / 4 + padded[:, 1:-1:2] / 2 + padded[:, 2::2] / 4
-    return halved
+    return np.asarray(padded[:, 0:-2:2] / 4 + padded[:, 1:-1:2] / 2 + padded[:, 2::2] / 4, np.float32)
 
 
 def _rounded(plane: NDArray[np.float32]) -> Plane:
@@ -142,7 +153,7 @@ class _Encoder:
         stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
         stream.time_base = 1 / rate
         stream.codec_context.thread_count = 1
-        stream.codec_context.options = {"preset": "veryfast", "crf": "18", "bf": "2"}
+        stream.codec_context.options = {"preset": "superfast", "crf": "19"}
         stream.codec_context.color_primaries = 1
         stream.codec_context.color_trc = 1
         stream.codec_context.colorspace = 1

@@ -30,14 +30,23 @@ def blank(width: int, height: int, colour: ArrayLike = 0.0) -> Picture:
 def curve(points: Sequence[Point], *, closed: bool = True, steps: int = 16) -> list[Point]:
     """A smooth line through all points (centripetal Catmull-Rom, so that it does not overshoot in corners)."""
     pts = np.asarray(points, np.float64)
-    ring = np.vstack((pts[-1], pts, pts[0], pts[1])) if closed else np.vstack((2 * pts[0] - pts[1], pts, 2 * pts[-1] - pts[-2]))
+    ring = (
+        np.vstack((pts[-1], pts, pts[0], pts[1]))
+        if closed
+        else np.vstack((2 * pts[0] - pts[1], pts, 2 * pts[-1] - pts[-2]))
+    )
     line: list[Point] = []
     for p0, p1, p2, p3 in zip(ring[:-3], ring[1:-2], ring[2:-1], ring[3:], strict=True):
         d1, d2, d3 = (max(float(np.hypot(*(b - a))) ** 0.5, 1e-6) for a, b in ((p0, p1), (p1, p2), (p2, p3)))
         m1 = (p1 - p0) / d1 * d2 - (p2 - p0) / (d1 + d2) * d2 + (p2 - p1)
         m2 = (p2 - p1) - (p3 - p1) / (d2 + d3) * d2 + (p3 - p2) / d3 * d2
         for t in np.arange(steps) / steps:
-            at = (2 * t**3 - 3 * t**2 + 1) * p1 + (t**3 - 2 * t**2 + t) * m1 + (3 * t**2 - 2 * t**3) * p2 + (t**3 - t**2) * m2
+            at = (
+                (2 * t**3 - 3 * t**2 + 1) * p1
+                + (t**3 - 2 * t**2 + t) * m1
+                + (3 * t**2 - 2 * t**3) * p2
+                + (t**3 - t**2) * m2
+            )
             line.append((float(at[0]), float(at[1])))
     if not closed:
         line.append((float(pts[-1][0]), float(pts[-1][1])))
@@ -58,8 +67,8 @@ def rounded(left: float, top: float, right: float, bottom: float, radius: float)
     corners = ((right, top, -90), (right, bottom, 0), (left, bottom, 90), (left, top, 180))
     for x, y, begin in corners:
         cx, cy = (x - radius if x == right else x + radius), (y - radius if y == bottom else y + radius)
-        for a in np.radians(np.linspace(begin, begin + 90, 12)):
-            line.append((cx + radius * float(np.cos(a)), cy + radius * float(np.sin(a))))
+        angles = np.radians(np.linspace(begin, begin + 90, 12))
+        line += [(cx + radius * float(np.cos(a)), cy + radius * float(np.sin(a))) for a in angles]
     return line
 
 
@@ -83,10 +92,14 @@ def stroke(width: int, height: int, line: Sequence[Point], thickness: float, *, 
     """A line of some thickness with round ends; `taper` 1 thins it to nothing at its end."""
     pts = np.asarray(line, np.float64)
     along = np.gradient(pts, axis=0)
-    across = np.stack((-along[:, 1], along[:, 0]), axis=1) / np.maximum(np.hypot(along[:, 0], along[:, 1]), 1e-6)[:, None]
+    across = (
+        np.stack((-along[:, 1], along[:, 0]), axis=1) / np.maximum(np.hypot(along[:, 0], along[:, 1]), 1e-6)[:, None]
+    )
     half = thickness / 2 * (1 - taper * np.linspace(0, 1, len(pts)))[:, None]
     outline = [(float(x), float(y)) for x, y in np.vstack((pts + across * half, (pts - across * half)[::-1]))]
-    ends = [ellipse(*pts[at], half[at, 0], half[at, 0]) for at in (0, -1) if half[at, 0] > 0.3]
+    ends = [
+        ellipse(float(pts[at, 0]), float(pts[at, 1]), half[at, 0], half[at, 0]) for at in (0, -1) if half[at, 0] > 0.3
+    ]
     mask = fill(width, height, outline)
     for end in ends:
         mask = np.maximum(mask, fill(width, height, end))
@@ -156,7 +169,8 @@ def clouds(width: int, height: int, rng: np.random.Generator, size: float, *, oc
 
 def grain(picture: Picture, rng: np.random.Generator, strength: float) -> Picture:
     """Fine monochrome grain, strongest in the middle tones."""
-    noise = cv2.GaussianBlur(rng.standard_normal(picture.shape[:2]).astype(np.float32), (0, 0), 0.75)
+    raw = rng.standard_normal(picture.shape[:2]).astype(np.float32)
+    noise = np.asarray(cv2.GaussianBlur(raw, (0, 0), 0.75), np.float32)
     noise /= noise.std() + 1e-6
     middle = 1 - np.abs(picture.mean(axis=2) - 0.5) * 1.2
     return np.asarray(picture + (noise * middle * strength)[..., None], np.float32)

@@ -72,32 +72,31 @@ def speak(
 def place_words(text: str, events: Sequence[tuple[int, int, float]], seconds: float) -> list[WordTiming]:
     """Maps espeak's word events (position from 0, length, seconds) onto the words between blanks.
 
-    Numbers come as several events, some of them repeats inside the span of one before: those are dropped. A word without an
-    event of its own shares the time of its neighbours, so every word has a place and times never run backwards.
+    Numbers come as several events, some of them repeats inside the span of one before: those are dropped. Words that were
+    spoken together ("to be") have one event; they share its time by their length. Times never
+    run backwards.
     """
-    kept: list[tuple[int, int, float]] = []
+    kept: list[tuple[int, float]] = []
+    reached = -1
     for position, length, at in events:
-        if not kept or position >= kept[-1][0] + max(1, kept[-1][1]):
-            kept.append((position, length, at))
-    words = [(m.group(), m.start(), m.end()) for m in re.finditer(r"\S+", text)]
-    starts: list[float | None] = []
-    for _, begin, end in words:
-        starts.append(next((at for position, _, at in kept if begin <= position < end), None))
-    clause_ends = {number: at for number, at in enumerate(_ends(words, kept, seconds))}
+        if position >= reached and (not kept or at >= kept[-1][1]):
+            kept.append((position, at))
+            reached = position + max(1, length)
+    groups: list[tuple[float, list[re.Match[str]]]] = []
+    for word in re.finditer(r"\S+", text):
+        start = next((at for position, at in kept if word.start() <= position < word.end()), None)
+        if start is not None or not groups:
+            groups.append((start or 0.0, []))
+        groups[-1][1].append(word)
     timings: list[WordTiming] = []
-    for number, (word, begin, _) in enumerate(words):
-        start = starts[number]
-        if start is None:
-            start = timings[-1].end if timings else 0.0
-        timings.append(WordTiming(word, begin, round(start, 3), round(max(start, clause_ends[number]), 3)))
+    for (start, words), end in zip(groups, [*(g[0] for g in groups[1:]), seconds], strict=True):
+        letters = sum(len(word.group()) for word in words)
+        at = start
+        for word in words:
+            until = at + max(0.0, end - start) * len(word.group()) / letters
+            timings.append(WordTiming(word.group(), word.start(), round(at, 3), round(until, 3)))
+            at = until
     return timings
-
-
-def _ends(
-    words: Sequence[tuple[str, int, int]], kept: Sequence[tuple[int, int, float]], seconds: float
-) -> list[float]:
-    """A word ends where the next event outside it begins; the last where the sound does."""
-    return [next((at for position, _, at in kept if position >= end), seconds) for _, _, end in words]
 
 
 # --- the child process ---
@@ -147,7 +146,7 @@ def _child() -> int:
 
     job = json.loads(sys.stdin.buffer.read())
     library: Any = ctypes.CDLL(espeakng_loader.get_library_path())
-    # Without its data the library may still answer 0, so only the expected rate counts as a start (0x8000: never exit()).
+    # Without its data the library may still answer 0: only the expected rate counts as a start (0x8000: never exit()).
     data = Path(espeakng_loader.get_data_path())
     if not data.is_dir() or library.espeak_Initialize(2, 200, str(data).encode(), 0x8000) != SAMPLE_RATE:
         return _NO_DATA
@@ -171,6 +170,8 @@ def _child() -> int:
         return _UNKNOWN_LANGUAGE
     for parameter, value in ((1, job["pace"]), (2, _VOLUME), (3, _PITCH), (4, _RANGE), (7, _GAP)):
         library.espeak_SetParameter(parameter, value, 0)
+    # Breathy variants draw random numbers, which are otherwise seeded from the clock.
+    library.espeak_ng_SetRandSeed(ctypes.c_long(1))
     text = job["text"].encode()
     # 1: UTF-8; 0x1000: pause at the end of a sentence
     library.espeak_Synth(text, ctypes.c_size_t(len(text) + 1), 0, 1, 0, 1 | 0x1000, None, None)

@@ -1,4 +1,4 @@
-"""The light of a still, from the mood words of its prompt: cool or warm, dark or bright, hazy; then grain and vignette."""
+"""The light of a still, from the mood words of its prompt: cool or warm, dark or bright, hazy; then grain."""
 
 from __future__ import annotations
 

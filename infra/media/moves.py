@@ -21,13 +21,27 @@ Matrix = NDArray[np.float64]
 _TOWARDS = r"(?:\s+\w+){0,3}?\s+"
 # A bare "pan", "tilted" or "rolls" may be the subject's: each needs the grammar of a camera's move.
 _PATTERNS: tuple[tuple[Kind, str], ...] = (
-    ("dolly", r"\b(?:dolly|dollies|dollying|push(?:es|ing)?[ -]?(?:in|out|forward|back)|pull(?:s|ing)?[ -](?:in|out|back))\b"),
+    (
+        "dolly",
+        r"\b(?:dolly|dollies|dollying|push(?:es|ing)?[ -]?(?:in|out|forward|back)|pull(?:s|ing)?[ -](?:in|out|back))\b",
+    ),
     ("dolly", r"\bcamera(?:\s+\w+)? (?:approaches|advances|retreats|moves (?:in|closer|forward|back|away))\b"),
     ("zoom", r"\bzoom(?:s|ing)?\b"),
-    ("pan", rf"\b(?:pan(?:s|ning)?|camera turns){_TOWARDS}(?:left|right)\b|\bslow pan\b|\bcamera pans\b|\bwhip pan\b|\bpanning\b"),
+    (
+        "pan",
+        rf"\b(?:pan(?:s|ning)?|camera turns){_TOWARDS}(?:left|right)\b|\b(?:slow|whip) pan\b|\bcamera pans\b|\bpanning\b",
+    ),
     ("tilt", rf"\b(?:tilt(?:s|ing)?|camera looks){_TOWARDS}?(?:up|down)\b|\bcamera tilts\b|\bslow tilt\b"),
-    ("truck", r"\b(?:truck(?:s|ing)?|track(?:s|ing)?|slid(?:e|es|ing)|lateral move)\b(?:\s+\w+){0,2}?\s+(?:left|right|sideways)\b|\btracking shot\b|\btrucking shot\b|\bslider shot\b"),
-    ("crane", r"\bcran(?:e|es|ing)\b|\bpedestal\b|\bboom(?:s|ing)? (?:up|down)\b|\bjib\b|\bcamera (?:rises|lifts|descends|lowers|sinks)\b"),
+    (
+        "truck",
+        r"\b(?:truck(?:s|ing)?|track(?:s|ing)?|slid(?:e|es|ing)|lateral move)\b(?:\s+\w+){0,2}?\s+(?:left|right|sideways)\b"
+        r"|\b(?:tracking|trucking|slider) shot\b",
+    ),
+    (
+        "crane",
+        r"\bcran(?:e|es|ing)\b|\bpedestal\b|\bboom(?:s|ing)? (?:up|down)\b|\bjib\b"
+        r"|\bcamera (?:rises|lifts|descends|lowers|sinks)\b",
+    ),
     ("orbit", r"\borbit(?:s|ing)?\b|\barc(?:s|ing)?(?: shot| around| left| right)\b|\bcamera circles\b"),
     ("roll", r"\b(?:camera|slow|dutch) rolls?\b|\broll(?:s|ing)? (?:clockwise|anti-?clockwise|counter-?clockwise)\b"),
     ("handheld", r"\bhand-?held\b|\bshoulder camera\b"),
@@ -51,10 +65,10 @@ _PACES: tuple[tuple[str, float], ...] = (
 )
 # How far a move of ordinary pace goes in one second, and at most: image widths (or heights), ratio, or radians.
 _REACH: dict[Kind, tuple[float, float]] = {
-    "pan": (0.022, 0.16),
-    "tilt": (0.022, 0.16),
-    "truck": (0.022, 0.16),
-    "crane": (0.022, 0.16),
+    "pan": (0.017, 0.14),
+    "tilt": (0.018, 0.14),
+    "truck": (0.017, 0.14),
+    "crane": (0.018, 0.14),
     "zoom": (0.034, 0.30),
     "dolly": (0.032, 0.28),
     "orbit": (0.030, 0.22),
@@ -106,7 +120,7 @@ def parse_move(prompt: str) -> Move:
     phases = sorted({number for number, step in found if step.kind != "handheld"})
     steps = []
     for number, step in found:
-        if step.kind == "handheld" or len(phases) == 1 and not _follows_handheld(found, number):
+        if step.kind == "handheld" or (len(phases) == 1 and not _follows_handheld(found, number)):
             steps.append(step)
         else:
             # what follows "then" starts when the first has had its share of the clip
@@ -131,6 +145,9 @@ def _find_steps(clause: str) -> list[Step]:
             rest = clause[match.start() :]
             forward = kind == "handheld" or re.search(_NEGATIVE[kind], rest) is None
             steps[kind] = Step(kind, forward, pace)
+    drift = re.search(r"\bdrift(?:s|ing)?(?: \w+){0,2}? (left|right)\b", clause)
+    if drift and "handheld" in steps and "truck" not in steps:
+        steps["truck"] = Step("truck", drift[1] == "right", pace * 0.5)
     return list(steps.values())
 
 
@@ -214,7 +231,7 @@ def _yaw(angle: float, width: int, height: int) -> Matrix:
     back = np.eye(3)
     back[0, 2] = cx - middle[0] / middle[2]
     moved: Matrix = back @ matrix
-    return moved / moved[2, 2]
+    return np.asarray(moved / moved[2, 2], np.float64)
 
 
 def _sway(rng: np.random.Generator) -> NDArray[np.float64]:

@@ -32,7 +32,7 @@ def compose_bed(samples: int, seed: int, bpm: float) -> Stereo:
         closing = bar == bars - 1
         add_at(pad, _pad_chord([tonic + c for c in chord], 4 * beat + 1.6, rng), round(max(0.0, begin - 0.4) * RATE))
         for number, voice in enumerate(pattern):
-            if closing and number > 3 or bar < 1 and number % 2:
+            if (closing and number > 3) or (bar < 1 and number % 2):
                 continue  # open the first bar in crotchets, let the last one ring
             loud = (0.9 if number == 0 else 0.62 if number % 2 == 0 else 0.48) * float(rng.uniform(0.9, 1.08))
             at = begin + number * beat / 2 + abs(float(rng.normal(0, 0.006)))
@@ -65,8 +65,10 @@ def _felt_note(pitch: int) -> Mono:
         amplitude = k**-1.5 * np.exp(-k * 0.28)
         decay = 0.75 + 0.42 * k + hertz / 900
         for detune in (0.9997, 1.0003):
-            sound += amplitude * np.sin(2 * np.pi * partial * detune * t + k) * (
-                0.75 * np.exp(-decay * 2.6 * t) + 0.25 * np.exp(-decay * 0.8 * t)
+            sound += (
+                amplitude
+                * np.sin(2 * np.pi * partial * detune * t + k)
+                * (0.75 * np.exp(-decay * 2.6 * t) + 0.25 * np.exp(-decay * 0.8 * t))
             )
     attack = 1 - np.exp(-t / 0.0045)
     release = np.clip((t[-1] - t) / 0.4, 0, 1)

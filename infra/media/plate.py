@@ -1,7 +1,8 @@
-"""Paints a still from a prompt and reference pictures: the backlot's stand-in for an image model. Same request, same bytes.
+"""Paints a still from a prompt and reference pictures: the backlot's stand-in for an image model.
 
 Only tags and bytes reach it, so what a reference is follows from the picture itself: transparency or an upright format
-makes it a subject, anything else the place. A bust is cropped by the frame; a thing stands on a surface with its shadow.
+makes it a subject, anything else the place. A bust is cropped by the frame, a thing stands on a surface with its
+shadow. Same request, same bytes.
 """
 
 from __future__ import annotations
@@ -69,7 +70,7 @@ def _load_references(references: Sequence[tuple[str, Path]]) -> tuple[list[Pictu
     for tag, path in references:
         try:
             with Image.open(path) as file:
-                picture = np.asarray(file.convert("RGBA"), np.float32) / 255
+                picture = np.asarray(np.asarray(file.convert("RGBA"), np.float32) / 255, np.float32)
         except (OSError, ValueError, Image.DecompressionBombError) as error:
             raise MediaError(f"the reference @{tag} is not a picture that can be read") from error
         colour, alpha = np.ascontiguousarray(picture[..., :3]), np.ascontiguousarray(picture[..., 3])
@@ -97,7 +98,7 @@ def _matte(colour: Picture) -> Mask:
     rim = np.concatenate((colour[: h // 12].reshape(-1, 3), colour[: h // 2, : w // 20].reshape(-1, 3)))
     ground = np.median(rim, axis=0)
     if float(np.abs(rim - ground).mean()) > 0.06:
-        return brush.glow(w, h, w / 2, h / 2, w * 0.44, h * 0.46).clip(0, 0.6) / 0.6
+        return np.asarray(brush.glow(w, h, w / 2, h / 2, w * 0.44, h * 0.46).clip(0, 0.6) / 0.6, np.float32)
     distance = np.linalg.norm(colour - ground, axis=2).astype(np.float32)
     outside = np.pad((distance < 0.10).astype(np.uint8), ((1, 0), (1, 1)), constant_values=1)
     cv2.floodFill(outside, None, (0, 0), 2)
@@ -193,7 +194,9 @@ def _contents(words: str) -> str | None:
     return "#B98A57" if re.search(r"\btea\b", words) else "#BFC9C4"
 
 
-def _pour(picture: Picture, words: str, thing: Subject, x: float, base: float, size: float, rng: np.random.Generator) -> None:
+def _pour(
+    picture: Picture, words: str, thing: Subject, x: float, base: float, size: float, rng: np.random.Generator
+) -> None:
     """The thing tipped so that its spout is over a cup, a stream between them."""
     to_left = _spout_is_left(thing.alpha)
     angle = float(rng.uniform(21, 25)) * (1 if to_left else -1)

@@ -10,7 +10,10 @@ import numpy as np
 from infra.media import brush
 from infra.media.brush import Mask, Picture, lay, mix, rgb, shade
 
-OUTDOORS = r"\b(?:sky|sea|ocean|beach|hills?|mountains?|forest|meadow|desert|lake|river|street|city|outdoors?|landscape|coast|road)\b|\b(?:a|open|green|wheat) fields?\b"
+OUTDOORS = (
+    r"\b(?:sky|sea|ocean|beach|hills?|mountains?|forest|meadow|desert|lake|river|street|city|outdoors?|landscape|coast|road)\b"
+    r"|\b(?:a|open|green|wheat) fields?\b"
+)
 
 
 def paint_scene(prompt: str, width: int, height: int, rng: np.random.Generator) -> Picture:
@@ -45,7 +48,12 @@ def _window_light(picture: Picture, rng: np.random.Generator, *, from_right: boo
         for column in range(2):
             x, y = left + column * (pane_w + bar), top + row * (pane_h + bar)
             shift = [lean * (yy - top) / h for yy in (y, y + pane_h)]
-            outline = [(x + shift[0], y), (x + pane_w + shift[0], y + pane_h * 0.10), (x + pane_w + shift[1], y + pane_h * 1.10), (x + shift[1], y + pane_h)]
+            outline = [
+                (x + shift[0], y),
+                (x + pane_w + shift[0], y + pane_h * 0.10),
+                (x + pane_w + shift[1], y + pane_h * 1.10),
+                (x + shift[1], y + pane_h),
+            ]
             mask = np.maximum(mask, brush.fill(w, h, outline))
     if from_right:
         mask = np.ascontiguousarray(mask[:, ::-1])
@@ -83,7 +91,12 @@ def _landscape(words: str, width: int, height: int, rng: np.random.Generator) ->
     picture = mix(rgb(sky[0]), rgb(sky[1]), brush.ramp(w, h, (0, 0), (0, h * 0.72)))
     sun_x, sun_y, size = w * float(rng.uniform(0.22, 0.78)), h * float(rng.uniform(0.26, 0.44)), h * 0.062
     lay(picture, brush.glow(w, h, sun_x, sun_y, h * 0.5, h * 0.4), rgb("#FFE9C2"), 0.55)
-    lay(picture, brush.soften(brush.fill(w, h, brush.ellipse(sun_x, sun_y, size, size)), h * 0.002), rgb("#FFF6E2"), 0.95)
+    lay(
+        picture,
+        brush.soften(brush.fill(w, h, brush.ellipse(sun_x, sun_y, size, size)), h * 0.002),
+        rgb("#FFF6E2"),
+        0.95,
+    )
     sea = bool(re.search(r"\b(?:sea|ocean|beach|lake|coast)\b", words))
     near = np.array(colorsys.hls_to_rgb(0.55 if sea else float(rng.uniform(0.24, 0.42)), 0.27, 0.30), np.float32)
     far = np.asarray(picture[int(h * 0.55), w // 2])
@@ -105,7 +118,7 @@ def _landscape(words: str, width: int, height: int, rng: np.random.Generator) ->
 
 
 def draw_cup(size: int, contents: str | None) -> tuple[Picture, Mask]:
-    """A white ceramic cup of that height in pixels, seen from just above its rim; `contents` is a colour, None when empty."""
+    """A white ceramic cup of that height in pixels, seen from just above; `contents` is a colour, None when empty."""
     s = size / 100
     w, h = round(146 * s), round(106 * s)
     cx, rim = 62 * s, 14 * s
@@ -118,7 +131,19 @@ def draw_cup(size: int, contents: str | None) -> tuple[Picture, Mask]:
     mask = brush.fill(w, h, body)
     picture = brush.blank(w, h, rgb("#F1EDE6"))
     handle = brush.stroke(
-        w, h, brush.curve([(cx + 46 * s, 30 * s), (cx + 66 * s, 27 * s), (cx + 76 * s, 42 * s), (cx + 66 * s, 62 * s), (cx + 42 * s, 68 * s)], closed=False), 8.5 * s
+        w,
+        h,
+        brush.curve(
+            [
+                (cx + 46 * s, 30 * s),
+                (cx + 66 * s, 27 * s),
+                (cx + 76 * s, 42 * s),
+                (cx + 66 * s, 62 * s),
+                (cx + 42 * s, 68 * s),
+            ],
+            closed=False,
+        ),
+        8.5 * s,
     )
     lay(picture, handle, rgb("#DDD7CD"))
     lay(picture, brush.soften(handle, 2 * s) * brush.ramp(w, h, (0, 70 * s), (0, 30 * s)) * handle, rgb("#F6F2EB"), 0.8)
@@ -128,7 +153,10 @@ def draw_cup(size: int, contents: str | None) -> tuple[Picture, Mask]:
     lay(picture, mask * brush.ramp(w, h, (0, 78 * s), (0, 106 * s)), rgb("#A79F95"), 0.55)
     shine = brush.soften(brush.fill(w, h, brush.ellipse(cx - 27 * s, 48 * s, 6 * s, 27 * s)), 3.5 * s)
     lay(picture, shine * mask, rgb("#FFFFFF"), 0.75)
-    outer, inner = brush.fill(w, h, brush.ellipse(cx, rim, rx, ry)), brush.fill(w, h, brush.ellipse(cx, rim + 0.6 * s, rx - 3 * s, ry - 2 * s))
+    outer, inner = (
+        brush.fill(w, h, brush.ellipse(cx, rim, rx, ry)),
+        brush.fill(w, h, brush.ellipse(cx, rim + 0.6 * s, rx - 3 * s, ry - 2 * s)),
+    )
     lay(picture, outer, rgb("#FBF8F2"))
     lay(picture, inner, mix(rgb("#9E968B"), rgb("#D9D2C7"), brush.ramp(w, h, (cx - rx, 0), (cx + rx, 0))))
     tea = brush.fill(w, h, brush.ellipse(cx, rim + 3.2 * s, rx - 9 * s, ry - 4.6 * s))
@@ -140,7 +168,9 @@ def draw_cup(size: int, contents: str | None) -> tuple[Picture, Mask]:
     return picture, np.asarray(alpha, np.float32)
 
 
-def lay_steam(picture: Picture, rng: np.random.Generator, x: float, y: float, height: float, strength: float = 0.30) -> None:
+def lay_steam(
+    picture: Picture, rng: np.random.Generator, x: float, y: float, height: float, strength: float = 0.30
+) -> None:
     """Two or three soft ribbons that rise from (x, y)."""
     h, w = picture.shape[:2]
     veil = np.zeros((h, w), np.float32)
@@ -151,5 +181,7 @@ def lay_steam(picture: Picture, rng: np.random.Generator, x: float, y: float, he
         line = [(float(a), float(y - height * b)) for a, b in zip(xs, t, strict=True)]
         ribbon = brush.stroke(w, h, line, height * 0.085, taper=0.35)
         veil = np.maximum(veil, brush.soften(ribbon, height * 0.035))
-    fade = brush.ramp(w, h, (0, y - height), (0, y - height * 0.35)) * brush.ramp(w, h, (0, y + 2), (0, y - height * 0.1))
+    fade = brush.ramp(w, h, (0, y - height), (0, y - height * 0.35)) * brush.ramp(
+        w, h, (0, y + 2), (0, y - height * 0.1)
+    )
     lay(picture, brush.soften(veil * fade, height * 0.012), rgb("#FFFFFF"), strength)

@@ -47,7 +47,7 @@ class SlateLine:
 
     def without_earlier(self, rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """A continued shot starts on a frame that has a line already: that strip is filled from around it."""
-        h, w = self._mask(0).shape
+        h, w = self._mask(0).shape[0], rgb.shape[1] * 2 // 3
         top, left = max(0, (self._bottom - h) // 2 * 2), self._margin // 2 * 2
         strip = rgb[top : top + h, left : left + w]
         if not self._has_bar(strip):
@@ -56,6 +56,11 @@ class SlateLine:
         grey = cv2.cvtColor(strip, cv2.COLOR_RGB2GRAY).astype(np.int16)
         base = cv2.medianBlur(strip, 2 * self._size // 2 * 2 + 1)
         stands_out = np.abs(grey - cv2.cvtColor(base, cv2.COLOR_RGB2GRAY)) > 5
+        # the line ends at the first wide gap; what stands out beyond it belongs to the picture
+        columns = np.flatnonzero((stands_out & (grey > 60)).sum(axis=0) >= 2)
+        gaps = np.flatnonzero(np.diff(columns) > self._size * 1.6)
+        end = int(columns[gaps[0]] if gaps.size else columns[-1]) + 4 if columns.size else 0
+        stands_out[:, end:] = False
         hole = cv2.dilate(stands_out.astype(np.uint8), np.ones((5, 5), np.uint8))
         clean[top : top + h, left : left + w] = cv2.inpaint(strip, hole, 4, cv2.INPAINT_TELEA)
         return clean
@@ -88,4 +93,4 @@ def _render(text: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont) -> ND
     size = getattr(font, "size", 10)
     tile = Image.new("L", (width, round(size * 1.4)), 0)
     ImageDraw.Draw(tile).text((0, round(size * 1.05)), text, fill=255, font=font, anchor="ls")
-    return np.asarray(tile, np.float32) / 255
+    return np.asarray(np.asarray(tile, np.float32) / 255, np.float32)

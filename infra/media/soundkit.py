@@ -65,9 +65,7 @@ def wide(left: Mono, right: Mono) -> Stereo:
     return np.stack((left, right), axis=1)
 
 
-def room(
-    sound: Stereo, rng: np.random.Generator, *, seconds: float, amount: float, bright: float = 4500.0
-) -> Stereo:
+def room(sound: Stereo, rng: np.random.Generator, *, seconds: float, amount: float, bright: float = 4500.0) -> Stereo:
     """Adds a diffuse tail: decaying noise, different left and right, dull at the top."""
     samples = int(seconds * RATE)
     t = times(samples)

@@ -51,7 +51,9 @@ def choose_effect(prompt: str) -> str:
 def make_bed(seconds: float, seed: int, out: Path, bpm: float = 72.0) -> None:
     """Writes `out`, a quiet piano and pad bed of exactly `seconds`, 48 kHz stereo wav."""
     if not 1 <= seconds <= 600 or not 40 <= bpm <= 180:
-        raise MediaError(f"a bed of {seconds} s at {bpm} bpm cannot be made", remedy="ask for 1 to 600 s, 40 to 180 bpm")
+        raise MediaError(
+            f"a bed of {seconds} s at {bpm} bpm cannot be made", remedy="ask for 1 to 600 s, 40 to 180 bpm"
+        )
     write_wav(compose_bed(round(seconds * RATE), seed, bpm), out)
 
 
@@ -67,7 +69,9 @@ def _pour(rng: np.random.Generator, n: int) -> Stereo:
         t = times(min(int(0.09 * RATE), n))
         # a bubble's pitch climbs a little while it closes
         bubble = np.sin(2 * np.pi * hertz * t * (1 + 1.1 * t)) * np.exp(-decay * t) * np.minimum(1, t / 0.0015)
-        add_at(sound, panned(bubble * float(rng.uniform(0.15, 1)) ** 1.5, float(rng.uniform(-0.45, 0.45))), int(at * RATE))
+        add_at(
+            sound, panned(bubble * float(rng.uniform(0.15, 1)) ** 1.5, float(rng.uniform(-0.45, 0.45))), int(at * RATE)
+        )
         at += float(rng.exponential(0.009))
     splash = wide(noise(rng, n, 900, 5200, 0.8), noise(rng, n, 900, 5200, 0.8)) * slow(rng, n, 0.7, 1.0)[:, None]
     hum = noise(rng, n, 350, 1100) * np.linspace(0.5, 0.9, n)
@@ -143,7 +147,10 @@ def _click(rng: np.random.Generator, n: int) -> Stereo:
     sound = np.zeros((n, 2))
     t = times(int(0.05 * RATE))
     for start, loud in ((0.01, 1.0), (0.055, 0.55)):
-        tick = noise(rng, len(t), 1200, 7000) * np.exp(-t / 0.0035) * 0.3 + np.sin(2 * np.pi * 380 * t) * np.exp(-90 * t) * 0.5
+        tick = (
+            noise(rng, len(t), 1200, 7000) * np.exp(-t / 0.0035) * 0.3
+            + np.sin(2 * np.pi * 380 * t) * np.exp(-90 * t) * 0.5
+        )
         add_at(sound, panned(tick * loud, 0.0), int(start * RATE))
     return levelled(room(sound, rng, seconds=0.3, amount=0.1), peak=-10)
 
@@ -151,7 +158,9 @@ def _click(rng: np.random.Generator, n: int) -> Stereo:
 def _steam(rng: np.random.Generator, n: int) -> Stereo:
     """A kettle near the boil: hiss, a low rumble, and a whistle that only just begins."""
     t, u = times(n), np.linspace(0, 1, n)
-    hiss = wide(noise(rng, n, 2200, 9500), noise(rng, n, 2200, 9500)) * (0.35 + 0.5 * u * slow(rng, n, 0.8, 1.1))[:, None]
+    hiss = (
+        wide(noise(rng, n, 2200, 9500), noise(rng, n, 2200, 9500)) * (0.35 + 0.5 * u * slow(rng, n, 0.8, 1.1))[:, None]
+    )
     rumble = noise(rng, n, 60, 320, 1.0) * slow(rng, n, 0.5, 1.0) * 0.8
     whistle = np.sin(2 * np.pi * (2350 * t + 3 * np.sin(2 * np.pi * 5.1 * t))) * np.clip((u - 0.7) / 0.3, 0, 1) ** 2
     return levelled(hiss + panned(rumble, 0.0) + panned(whistle * 0.12, 0.1), rms=-26)
@@ -174,7 +183,9 @@ def _cup(rng: np.random.Generator, n: int) -> Stereo:
     sound = np.zeros((n, 2))
     for start, loud in ((0.03, 1.0), (0.03 + float(rng.uniform(0.07, 0.1)), 0.3)):
         base = float(rng.uniform(1750, 2050))
-        ring = partials(min(n, RATE), [(base, 0.5, 26), (base * 1.64, 0.35, 34), (base * 2.71, 0.2, 48), (410, 0.8, 70)])
+        ring = partials(
+            min(n, RATE), [(base, 0.5, 26), (base * 1.64, 0.35, 34), (base * 2.71, 0.2, 48), (410, 0.8, 70)]
+        )
         t = times(len(ring))
         knock = noise(rng, len(t), 250, 3000) * np.exp(-t / 0.004) * 0.2
         add_at(sound, panned((ring + knock) * loud, 0.08), int(start * RATE))
@@ -219,7 +230,12 @@ def _rustle(rng: np.random.Generator, n: int) -> Stereo:
 
 _EFFECTS: tuple[tuple[str, str, Maker], ...] = (
     ("pour", r"\bpour|\bfill(?:s|ing|ed)? (?:a|the) (?:cup|glass|mug)|\btrickl|\bwater running", _pour),
-    ("cup-down", r"\b(?:cup|mug|saucer|plate|glass|kettle)s? (?:is |being )?(?:set|put|placed)|\bset(?:s|ting)? down|\bclink|\bcrockery|\bporcelain", _cup),
+    (
+        "cup-down",
+        r"\b(?:cup|mug|saucer|plate|glass|kettle)s? (?:is |being )?(?:set|put|placed)"
+        r"|\bset(?:s|ting)? down|\bclink|\bcrockery|\bporcelain",
+        _cup,
+    ),
     ("steam", r"\bsteam|\bhiss|\bkettle (?:boil|whistl|sing)|\bboil", _steam),
     ("footsteps", r"\bfootstep|\bsteps on|\bwalk", _footsteps),
     ("birds", r"\bbird|\bdawn chorus|\bsparrow|\bblackbird", _birds),
