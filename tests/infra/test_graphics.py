@@ -21,11 +21,13 @@ from hypothesis import strategies as st
 from PIL import Image, ImageDraw
 
 from infra.errors import MediaError
-from infra.media import graphics, layers
+from infra.media import graphics, layers, stitch
 from infra.media.layers import Layer, compose, to_planes, write_overlay
+from infra.media.reader import FrameReader
 from infra.media.safe import safe_box
 from infra.media.steps import run_step_process
 from infra.media.type_setting import FALLBACK_FONT, fit_text, missing_characters, unsettable_script
+from manifests.catalogue import VideoSettings
 
 PAPER, INK = (0xF4, 0xEF, 0xE6), (0x16, 0x22, 0x1C)
 COLOURS = {"ink": "#16221C", "paper": "#F4EFE6", "accent": "#2E6B4F"}
@@ -479,6 +481,40 @@ def test_what_a_card_is_missing_is_named(tmp_path: Path, card: dict[str, Path]) 
     card["logo"].write_bytes(b"\x89PNG\r\n\x1a\nnothing")
     with pytest.raises(MediaError, match=r"logo\.png cannot be read"):
         render(tmp_path / "out", card, kind="end-card", fields=FIELDS, frames=4)
+
+
+# --- what is done with them ---
+
+
+def test_the_stitch_can_begin_in_the_middle_and_lays_words_on_a_card(tmp_path: Path, card: dict[str, Path]) -> None:
+    words = render(tmp_path / "w", text="Every day", place="top", frames=48, fade_frames=6)
+    render(tmp_path / "c", card, kind="end-card", fields=FIELDS, frames=72)
+    files = {"card": tmp_path / "c" / "card.mov", "words": tmp_path / "w" / "overlay.mov"}
+    whole = decode(files["words"])
+    with FrameReader(files["words"], Fraction(24), 29) as reader:
+        assert (reader.read(29).to_ndarray(format="rgba") == whole[29]).all()
+    video = VideoSettings(codec="h264", crf=12, preset="veryfast")
+    params = stitch.Params.model_validate(
+        {
+            "width": W,
+            "height": H,
+            "rate": "24",
+            "frames": 72,
+            "clips": [{"input": "card", "start": 0, "frames": 72}],
+            "overlays": [{"input": "words", "x": words["x"], "y": words["y"], "start": 12, "frames": 48}],
+            "video": video.model_dump(),
+        }
+    )
+    (tmp_path / "s").mkdir()
+    stitch.run(params, files, tmp_path / "s")
+    film = decode(tmp_path / "s" / "picture.mp4", "rgb24")
+    assert len(film) == 72
+    x, y, width, height = (words[key] for key in ("x", "y", "width", "height"))
+    seen = film[36][y : y + height, x : x + width].astype(float)
+    alpha = whole[24][..., 3:] / 255
+    wanted = np.array(PAPER) * (1 - alpha) + whole[24][..., :3] * alpha
+    assert np.abs(luminance(seen) - luminance(wanted)).mean() < 0.01
+    assert np.abs(film[10].astype(int)[y : y + height // 2] - np.array(PAPER)).max() < 8  # not there yet
 
 
 # --- guards ---
