@@ -112,6 +112,7 @@ def _measure(loaded: LoadedSpot) -> tuple[tuple[FilePin, ...], dict[str, ImageFa
     pins, images, broken = [], {}, []
     for name, use in sorted(loaded.files.items()):
         width = height = None
+        content_type = CONTENT_TYPES.get(use.path.suffix.lower(), "application/octet-stream")
         if use.role in ("reference", "logo"):
             try:
                 info = probe_image(use.path)
@@ -119,7 +120,10 @@ def _measure(loaded: LoadedSpot) -> tuple[tuple[FilePin, ...], dict[str, ImageFa
                 broken.append(Diagnostic("unusable image", error.detail, name, use.where, error.remedy))
                 continue
             width, height = info.width, info.height
-            images[name] = ImageFacts(width=width, height=height, format=info.format, bytes=use.path.stat().st_size)
+            content_type = f"image/{info.format}"  # what it is, whatever it is called: the vendor checks
+            images[name] = ImageFacts(
+                width=width, height=height, format=info.format.upper(), bytes=use.path.stat().st_size
+            )
         elif use.path.stat().st_size == 0:
             broken.append(Diagnostic("empty file", f"{use.path.name} has 0 bytes", name, use.where, "export it again"))
             continue
@@ -129,7 +133,7 @@ def _measure(loaded: LoadedSpot) -> tuple[tuple[FilePin, ...], dict[str, ImageFa
                 path=_relative(use.path, loaded.path.parent),
                 sha256=file_digest(use.path),
                 size=use.path.stat().st_size,
-                content_type=CONTENT_TYPES.get(use.path.suffix.lower(), "application/octet-stream"),
+                content_type=content_type,
                 width=width,
                 height=height,
             )

@@ -36,3 +36,11 @@ def place_file(path: Path, sha256: str | None, read: Callable[[], bytes]) -> Pat
             f"{path} cannot be written: {error.strerror}", remedy="choose another folder with --out"
         ) from error
     return path
+
+
+def save_image(source: Path, target: Path) -> None:
+    """The picture at `source` in the format that the ending of `target` asks for."""
+    from PIL import Image
+
+    with Image.open(source) as image:
+        image.convert("RGB").save(target, quality=92)

@@ -149,6 +149,8 @@ def _pictures(
         "ratio": size,
         "duration": shot_cut.seconds_to_buy,
     }
+    if card.audio:
+        body["audio"] = False  # the default is true and costs up to twice as much; the film has its own sound
     if start is not None:
         body["promptImage"] = start
     width, height = (int(n) for n in size.split(":"))

@@ -27,7 +27,7 @@ NOT_APPLIED: tuple[NotApplied, ...] = (
     NotApplied("generate.drafts", "nobody looks at drafts until their gate is built, so none is bought"),
     NotApplied("generate.retry.on_moderation", "a refused shot is held", _other_than("hold")),
     NotApplied("generate.retry.fallback", "a refused shot is held"),
-    NotApplied("shots.*.end_image", "no model sold today takes a last frame"),
+    NotApplied("shots.*.end_image", "it is not sent yet"),
     NotApplied("shots.*.source_audio", "the sound of takes is dropped", _other_than("drop")),
     NotApplied("edit.transitions.*.kind", "joined with a plain cut", _other_than("cut", "dissolve")),
     NotApplied("edit.match.colour", "colour is left as filmed", _other_than("none")),
@@ -40,7 +40,6 @@ NOT_APPLIED: tuple[NotApplied, ...] = (
     NotApplied("review.drafts", "gates stop a paid run, none is shown yet"),
     NotApplied("review.takes", "gates stop a paid run, none is shown yet"),
     NotApplied("review.cut", "gates stop a paid run, none is shown yet"),
-    NotApplied("naming", "files are named by the built-in pattern"),
 )
 
 LATER_KINDS = {"campaign": "run its spots one by one", "schedule": "start the manifest that it names yourself"}
