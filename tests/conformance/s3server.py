@@ -39,7 +39,10 @@ def install_server() -> Path:
 
 
 def _call(*command: str) -> None:
-    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+    except subprocess.TimeoutExpired as error:
+        raise InstallError(f"{' '.join(command[:4])} …: no end after {error.timeout:.0f} s") from error
     if done.returncode:
         raise InstallError(f"{' '.join(command[:4])} …: {done.stderr.strip()[-400:]}")
 

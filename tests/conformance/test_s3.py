@@ -8,6 +8,7 @@ import json
 import os
 import ssl
 import time
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -87,6 +88,12 @@ def test_a_conflict_is_tried_again(proxy: SpoilingProxy, through_proxy: ObjectSt
     assert through_proxy.get_bytes("k")[0] == b"mine"
 
 
+def test_a_conflict_that_had_landed_has_won(proxy: SpoilingProxy, through_proxy: ObjectStore) -> None:
+    landed = through_proxy.put_bytes("k", b"mine")
+    proxy.spoil("PUT", 409, "ConditionalRequestConflict")
+    assert through_proxy.put_bytes("k", b"mine", if_absent=True) == landed
+
+
 def test_a_conflict_that_stays_is_decided_by_what_is_there(proxy: SpoilingProxy, through_proxy: ObjectStore) -> None:
     proxy.spoil("PUT", 409, "ConditionalRequestConflict", times=5)
     with pytest.raises(errors.ConflictError, match="Run again"):
@@ -131,9 +138,10 @@ def test_a_busy_server_is_asked_again_and_then_named(proxy: SpoilingProxy, throu
 
 
 def test_the_bucket_travels_in_the_path_and_the_checksum_in_a_header(
-    proxy: SpoilingProxy, through_proxy: ObjectStore, s3_bucket: str
+    proxy: SpoilingProxy, s3_bucket: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    through_proxy.put_bytes("k", b"mine", if_absent=True)
+    monkeypatch.setenv("AWS_ENDPOINT_URL_S3", proxy.url.replace("127.0.0.1", "localhost"))  # an IP has no subdomains
+    open_store(f"s3://{s3_bucket}/paths", tmp_path).put_bytes(uuid.uuid4().hex, b"mine", if_absent=True)
     (sent,) = proxy.seen
     assert sent.path.startswith(f"/{s3_bucket}/")
     headers = {name.lower(): value for name, value in sent.headers.items()}

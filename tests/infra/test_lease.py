@@ -144,6 +144,7 @@ def test_a_released_lease_is_free_at_once(store: ObjectStore, clock: SteppedCloc
     held.release()
     held.release()
     held.renew()
+    assert (stored(store).rev, stored(store).released) == (2, True)
     assert living_leases(store, clock) == []
     assert acquire_lease(store, clock, "film").nonce != held.nonce
 
