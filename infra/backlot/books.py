@@ -7,15 +7,14 @@ was charged. A torn last line (the process died inside the write) is cut off whe
 from __future__ import annotations
 
 import datetime as dt
-import errno
-import json
-import os
 import secrets
 from collections import Counter, deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+from infra.backlot.lines import LineFile
 
 ENDED = frozenset({"SUCCEEDED", "FAILED", "CANCELLED"})
 DAY = dt.timedelta(hours=24)
@@ -67,6 +66,7 @@ class Books:
 
     def __init__(self, folder: Path, *, now: dt.datetime, balance: int) -> None:
         self.path = folder / "books.jsonl"
+        self._file = LineFile(self.path)
         self.tasks: dict[str, Task] = {}
         self.uploads: dict[str, Upload] = {}
         self.balance = 0
@@ -74,10 +74,10 @@ class Books:
         self.secret = ""
         self.movements: list[tuple[dt.datetime, str, int]] = []  # instant, model, credits charged (negative: refunded)
         self._creates: dict[str, deque[dt.datetime]] = {}
-        lines = _read_whole_lines(self.path)
+        self._file.cut_torn_line()
+        lines = self._file.read()
         for line in lines:
             self._apply(line)
-        self._file = self.path.open("ab", buffering=0)
         if not lines:
             self.append("opened", now, balance=balance, secret=secrets.token_hex(16))
 
@@ -86,12 +86,7 @@ class Books:
 
     def append(self, event: str, at: dt.datetime, **facts: Any) -> None:
         line = {"event": event, "at": write_instant(at), **facts}
-        data = json.dumps(line, ensure_ascii=True, separators=(",", ":")).encode() + b"\n"
-        # Past this process with the call; a machine that loses power may lose the last lines.
-        size = self._file.tell()
-        if self._file.write(data) != len(data):
-            os.truncate(self.path, size)  # or the next line would be glued to half of this one
-            raise OSError(errno.ENOSPC, "the backlot's books cannot grow", str(self.path))
+        self._file.append(line)
         self._apply(line)
 
     def created_today(self, model: str, now: dt.datetime) -> int:
@@ -148,13 +143,3 @@ class Books:
         if refund:
             self.balance += refund
             self.movements.append((at, task.model, -refund))
-
-
-def _read_whole_lines(path: Path) -> list[dict[str, Any]]:
-    if not path.exists():
-        return []
-    data = path.read_bytes()
-    whole = data.rfind(b"\n") + 1
-    if whole != len(data):
-        os.truncate(path, whole)
-    return [json.loads(line) for line in data[:whole].splitlines()]

@@ -36,12 +36,12 @@ def main(job_path: str) -> int:
     except ShotrunnerError as error:
         sys.stderr.write(str(error))
         return 1
-    _publish(made, Path(order["out"]))
+    publish_file(made, Path(order["out"]))
     shutil.rmtree(work, ignore_errors=True)
     return 0
 
 
-def _publish(made: Path, out: Path) -> None:
+def publish_file(made: Path, out: Path) -> None:
     """The whole file appears at once, also when the films lie on another disk."""
     try:
         made.replace(out)

@@ -2,28 +2,36 @@
 
 from __future__ import annotations
 
-import json
+import contextlib
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+
+from infra.backlot.lines import LineFile
 
 
 class RequestLog:
     """Appends, and reads back. Reading is safe from any thread or process; appending is the server's."""
 
     def __init__(self, folder: Path) -> None:
-        self._requests = folder / "requests.jsonl"
-        self._books = folder / "books.jsonl"
+        self._requests = LineFile(folder / "requests.jsonl")
+        self._books = LineFile(folder / "books.jsonl")
+
+    def open(self) -> None:
+        self._requests.cut_torn_line()
 
     def append(self, entry: Mapping[str, Any]) -> None:
-        data = json.dumps(entry, ensure_ascii=True, separators=(",", ":")).encode() + b"\n"
-        with self._requests.open("ab") as file:
-            file.write(data)
+        """A full disk costs the line, not the answer: what was bought is in the books already."""
+        with contextlib.suppress(OSError):
+            self._requests.append(entry)
+
+    def close(self) -> None:
+        self._requests.close()
 
     def entries(self) -> list[dict[str, Any]]:
         """Every request, oldest first."""
-        return _read_lines(self._requests)
+        return self._requests.read()
 
     def creates(self) -> list[dict[str, Any]]:
         """The requests that could cost something, answered well or not."""
@@ -31,16 +39,9 @@ class RequestLog:
 
     def purchases(self) -> list[dict[str, Any]]:
         """What was really made and charged, from the books: `digest`, `endpoint`, `model`. Complete after any crash."""
-        return [line for line in _read_lines(self._books) if line["event"] in ("created", "sound")]
+        return [line for line in self._books.read() if line["event"] in ("created", "sound")]
 
     def bought_twice(self) -> dict[str, int]:
         """Digests of create bodies that were charged more than once, with how often."""
         counted = Counter(str(line["digest"]) for line in self.purchases())
         return {digest: count for digest, count in counted.items() if count > 1}
-
-
-def _read_lines(path: Path) -> list[dict[str, Any]]:
-    if not path.exists():
-        return []
-    data = path.read_bytes()
-    return [json.loads(line) for line in data[: data.rfind(b"\n") + 1].splitlines() if line.strip()]

@@ -148,6 +148,7 @@ class Backlot:
         return uvicorn.Config(
             app,
             http=self._connections.protocol(),
+            loop="asyncio",  # the one whose child processes were tried here
             ws="none",
             log_config=None,
             access_log=False,
@@ -165,6 +166,8 @@ class Backlot:
         try:
             books = Books(self.folder, now=self._clock.now(), balance=self._balance)
             opened.callback(books.close)
+            self.log.open()
+            opened.callback(self.log.close)
             cupboard = MediaCupboard(self.folder / "media", books.uploads, self._transport)
             lab = Lab(self._films, cupboard.folder, self.folder / "work", at_once=self._at_once)
         except (ValueError, KeyError, OSError) as error:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import wave
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from io import BytesIO
 from typing import Any
 
@@ -208,6 +209,38 @@ def test_a_lost_answer_of_speech_is_charged(open_backlot: Callable[..., Any]) ->
         caller.http.post(path, json={"text": TEXT}, headers=KEY)
     assert len(caller.backlot.log.purchases()) == 1
     assert caller.backlot.log.creates()[0]["status"] == "lost"
+
+
+def test_too_many_calls_at_once_are_refused(open_backlot: Callable[..., Any]) -> None:
+    """One place and a queue of four for it: the sixth call is refused, the others are served in turn."""
+    caller = open_backlot(sound_places=1)
+    path = f"/v1/text-to-speech/{VOICE}?output_format=wav_8000"
+
+    def speak(number: int) -> int:
+        answer = httpx.post(
+            caller.url + path, json={"text": f"Line {number}."}, headers=KEY, timeout=60, trust_env=False
+        )
+        if answer.status_code == 429:
+            assert answer.json()["detail"]["status"] == "too_many_concurrent_requests"
+        return answer.status_code
+
+    with ThreadPoolExecutor(8) as pool:
+        statuses = list(pool.map(speak, range(8)))
+    assert statuses.count(200) >= 5
+    assert statuses.count(200) + statuses.count(429) == 8
+    assert len(caller.backlot.log.purchases()) == statuses.count(200)
+
+
+def test_calls_at_once_do_not_share_the_last_characters(open_backlot: Callable[..., Any]) -> None:
+    caller = open_backlot(characters=len("Line 0.") + 3)
+    path = f"/v1/text-to-speech/{VOICE}?output_format=wav_8000"
+
+    def speak(number: int) -> int:
+        body = {"text": f"Line {number}."}
+        return httpx.post(caller.url + path, json=body, headers=KEY, timeout=60, trust_env=False).status_code
+
+    with ThreadPoolExecutor(4) as pool:
+        assert sorted(pool.map(speak, range(4))) == [200, 401, 401, 401]
 
 
 @given(st.lists(st.tuples(st.text("abcé😀", min_size=1, max_size=4), st.integers(0, 3)), max_size=8))

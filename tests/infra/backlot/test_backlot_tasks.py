@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import errno
 import json
 import os
 import resource
@@ -10,6 +11,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +20,7 @@ import pytest
 
 from infra.backlot.books import Books, read_instant
 from infra.backlot.faults import FaultRule
+from infra.backlot.render import publish_file
 from infra.backlot.serve import Backlot
 from infra.errors import AccessDeniedError, PortInUseError, StoreError
 
@@ -214,6 +217,7 @@ def test_a_stopped_backlot_goes_on_with_its_tasks(tmp_path: Path, open_backlot: 
 KILLED = """
 import json, sys
 from pathlib import Path
+from infra.backlot.render import publish_file
 from infra.backlot.serve import Backlot
 print(Backlot(Path(sys.argv[1]), latency=60, films=Path(sys.argv[2])).start(), flush=True)
 sys.stdin.read()
@@ -329,6 +333,61 @@ def test_a_full_disk_leaves_no_half_line(tmp_path: Path) -> None:
     again = Books(tmp_path, now=NOW, balance=50)
     again.close()
     assert again.balance == 60
+
+
+def test_a_full_disk_is_an_answer_and_no_charge(caller: Any) -> None:
+    books = caller.backlot.folder / "books.jsonl"
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    ignored = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (books.stat().st_size, limits[1]))
+    try:
+        answer = caller.create("/v1/text_to_image", {"model": "gen4_image", "promptText": "x", "ratio": "720:720"})
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        signal.signal(signal.SIGXFSZ, ignored)
+    assert answer.status_code == 500
+    assert "cannot go on" in answer.json()["error"]
+    assert caller.balance() == 1_000_000
+    assert caller.wait(caller.make_still())["status"] == "SUCCEEDED"
+
+
+def test_two_creates_do_not_share_the_last_credits(open_backlot: Callable[..., Any]) -> None:
+    caller = open_backlot(balance=10, faults=STUCK)
+    body = {"model": "gen4_image", "promptText": "x", "ratio": "720:720"}
+    with ThreadPoolExecutor(6) as pool:
+        statuses = list(pool.map(lambda _: caller.create("/v1/text_to_image", body).status_code, range(6)))
+    assert sorted(statuses) == [200, 200, 400, 400, 400, 400]
+    assert caller.balance() == 0
+
+
+def test_a_film_that_cannot_be_made_is_a_refunded_failure(open_backlot: Callable[..., Any]) -> None:
+    caller = open_backlot(latency=1000)
+    task = caller.make_still()
+    caller.backlot.stop()
+    path = caller.backlot.folder / "books.jsonl"
+    path.write_text(path.read_text().replace('"make":"still"', '"make":"sculpture"'))
+    again = open_backlot()
+    failed = again.wait(task)
+    assert (failed["status"], failed["failureCode"], failed["cost"]) == ("FAILED", "INTERNAL", {"credits": 0})
+    assert "sculpture" in failed["failure"]
+    assert again.balance() == 1_000_000
+
+
+def test_films_may_lie_on_another_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made, out = tmp_path / "made", tmp_path / "films" / "out"
+    out.parent.mkdir()
+    made.write_bytes(b"film")
+    move = Path.replace
+
+    def refuse_first(self: Path, target: Path) -> Path:
+        if self == made:
+            raise OSError(errno.EXDEV, "another disk")
+        return move(self, target)
+
+    monkeypatch.setattr(Path, "replace", refuse_first)
+    publish_file(made, out)
+    assert out.read_bytes() == b"film"
+    assert [path.name for path in out.parent.iterdir()] == ["out"]
 
 
 def test_a_torn_last_line_is_cut_off(tmp_path: Path) -> None:
