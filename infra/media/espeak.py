@@ -72,8 +72,8 @@ def speak(
 def place_words(text: str, events: Sequence[tuple[int, int, float]], seconds: float) -> list[WordTiming]:
     """Maps espeak's word events (position from 0, length, seconds) onto the words between blanks.
 
-    Numbers come as several events, some of them repeats inside the span of one before: those are dropped. Words that were
-    spoken together ("to be") have one event; they share its time by their length. Times never
+    Numbers come as several events, some of them repeats inside the span of one before: those are dropped.
+    Words that were spoken together ("to be") have one event and share its time by their length. Times never
     run backwards.
     """
     kept: list[tuple[int, float]] = []
@@ -166,6 +166,10 @@ def _child() -> int:
     kind = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.POINTER(ctypes.c_short), ctypes.c_int, ctypes.POINTER(_Event))
     callback = kind(heard)
     library.espeak_SetSynthCallback(callback)
+    # An unknown variant would be passed over in silence.
+    known = {path.name for path in (data / "voices" / "!v").iterdir()}
+    if job["variant"] and job["variant"] not in known:
+        return _UNKNOWN_LANGUAGE
     if not _choose_voice(library, job["language"], job["variant"]):
         return _UNKNOWN_LANGUAGE
     for parameter, value in ((1, job["pace"]), (2, _VOLUME), (3, _PITCH), (4, _RANGE), (7, _GAP)):

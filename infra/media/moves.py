@@ -23,18 +23,21 @@ _TOWARDS = r"(?:\s+\w+){0,3}?\s+"
 _PATTERNS: tuple[tuple[Kind, str], ...] = (
     (
         "dolly",
-        r"\b(?:dolly|dollies|dollying|push(?:es|ing)?[ -]?(?:in|out|forward|back)|pull(?:s|ing)?[ -](?:in|out|back))\b",
+        r"\b(?:dolly|dollies|dollying|push(?:es|ing)?[ -]?(?:in|out|forward|back))\b"
+        r"|\bpull(?:s|ing)?[ -](?:in|out|back)\b",
     ),
     ("dolly", r"\bcamera(?:\s+\w+)? (?:approaches|advances|retreats|moves (?:in|closer|forward|back|away))\b"),
     ("zoom", r"\bzoom(?:s|ing)?\b"),
     (
         "pan",
-        rf"\b(?:pan(?:s|ning)?|camera turns){_TOWARDS}(?:left|right)\b|\b(?:slow|whip) pan\b|\bcamera pans\b|\bpanning\b",
+        rf"(?<!frying )\b(?:pan(?:s|ning)?|camera turns){_TOWARDS}(?:left|right)\b"
+        r"|\b(?:slow|whip) pan\b|\bcamera pans\b|\bpanning\b",
     ),
     ("tilt", rf"\b(?:tilt(?:s|ing)?|camera looks){_TOWARDS}?(?:up|down)\b|\bcamera tilts\b|\bslow tilt\b"),
     (
         "truck",
-        r"\b(?:truck(?:s|ing)?|track(?:s|ing)?|slid(?:e|es|ing)|lateral move)\b(?:\s+\w+){0,2}?\s+(?:left|right|sideways)\b"
+        r"\b(?:truck(?:s|ing)?|track(?:s|ing)?|slid(?:e|es|ing)|lateral move)\b(?:\s+\w+){0,2}?"
+        r"\s+(?:left|right|sideways)\b"
         r"|\b(?:tracking|trucking|slider) shot\b",
     ),
     (
