@@ -26,7 +26,7 @@ FORMATS: Mapping[str, str] = {
     **{f"mp3_44100_{kbit}": "audio/mpeg" for kbit in (32, 64, 96, 128, 192)},
     "mp3_22050_32": "audio/mpeg",
     "mp3_24000_48": "audio/mpeg",
-    **{f"opus_48000_{kbit}": "audio/opus" for kbit in (32, 64, 96, 128, 192)},
+    **{f"opus_48000_{kbit}": "audio/ogg" for kbit in (32, 64, 96, 128, 192)},
     "ulaw_8000": "audio/basic",
     "alaw_8000": "audio/alaw",
 }
