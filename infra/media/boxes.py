@@ -15,6 +15,7 @@ from typing import BinaryIO
 from infra.errors import MediaError
 
 MOVIE_TICKS = 240_000  # a second in the files we write: frames of every film rate and 48 kHz samples are whole in it
+MOST_REORDERED_SAMPLES = 24 * 3600 * 60
 LARGEST_INDEX_BYTES = 256 * 1024 * 1024
 CONTAINERS = {b"moov", b"trak", b"mdia", b"minf", b"stbl", b"edts"}
 
@@ -88,6 +89,8 @@ def read_movie(path: Path) -> Movie | None:
         brand = _brand(file, top)
     try:
         tracks = _tracks(moov)
+    except MediaError as error:
+        raise MediaError(f"{path} has {error.detail}") from error
     except (struct.error, IndexError, ZeroDivisionError) as error:
         raise MediaError(f"{path} has a damaged index: {error}") from error
     first = b"mdat" not in kinds or kinds.index(b"moov") < kinds.index(b"mdat")
@@ -190,6 +193,8 @@ def _pairs(payload: bytes, form: str) -> Iterator[tuple[int, int]]:
 def _composition(stts: bytes, ctts: bytes) -> tuple[int, int, int]:
     """(samples, earliest composition time, latest end) in ticks of the track."""
     # Old files write negative offsets in version 0 too: every reader takes them as signed.
+    if ctts and sum(count for count, _ in _pairs(stts, ">II")) > MOST_REORDERED_SAMPLES:
+        raise MediaError("a damaged index: it counts more pictures than a day of film has")
     offsets = (offset for count, offset in _pairs(ctts, ">Ii") for _ in range(count))
     clock = samples = 0
     first: int | None = None

@@ -252,9 +252,9 @@ def _measure_rate(stream: VideoStream, packets: _Packets) -> tuple[Fraction, boo
     constant = all(abs(gap - mean) <= 1 for gap in gaps) and mean > 0
     if not constant:
         return claimed, False
-    measured = 1 / (mean * stream.time_base)
     # A coarse clock (Matroska counts milliseconds) cannot say 24000/1001: take the file's word if it agrees.
-    return (claimed if claimed and abs(measured / claimed - 1) < Fraction(1, 5000) else measured), True
+    agrees = claimed and abs(len(gaps) / (claimed * stream.time_base) - (times[-1] - times[0])) <= 1
+    return (claimed if agrees else 1 / (mean * stream.time_base)), True
 
 
 def _presented(

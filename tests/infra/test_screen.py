@@ -205,11 +205,11 @@ def test_stills(tmp_path: Path) -> None:
     good = screen_still(still(tmp_path, texture), tmp_path)
     assert (good["ok"], good["faults"]) == (True, [])
     assert (tmp_path / "poster.jpg").exists()
-    soft = screen_still(still(tmp_path, cv2.GaussianBlur(texture, (0, 0), 6)), tmp_path)
+    soft = screen_still(still(tmp_path, cv2.GaussianBlur(texture, (0, 0), 9)), tmp_path)
     assert codes(soft, "review") == {"softness"}
     assert good["score"] > soft["score"]
     assert codes(screen_still(still(tmp_path, texture * 0), tmp_path), "reject") == {"black"}
     assert codes(screen_still(still(tmp_path, texture * 0 + 128), tmp_path), "reject") == {"flat"}
-    assert codes(screen_still(still(tmp_path, texture[:350]), tmp_path), "reject") == {"size"}
+    assert codes(screen_still(still(tmp_path, texture[:170]), tmp_path), "reject") == {"size"}
     (tmp_path / "still.png").write_bytes(still(tmp_path, texture).read_bytes()[:5000])
     assert codes(screen_still(tmp_path / "still.png", tmp_path), "reject") == {"undecodable"}
