@@ -23,7 +23,7 @@ from infra.files import place_file
 from infra.records import read_record
 from infra.runs import last_run
 from infra.storage.base import ObjectStore
-from manifests.finish import DeliverableIndex, finish_inputs
+from manifests.finish import DeliverableIndex, film_facts, finish_inputs
 from manifests.journal import RunRecord
 from manifests.naming import run_key
 from manifests.plan import Plan, Planner, Verb
@@ -114,7 +114,7 @@ def _nothing_to_do(
         return 0
     views.say(f"{plan.campaign}: nothing to do; 0 vendor calls, 0 encodes, 0 credits")
     for index in finished:
-        views.say(f"  {film_of(index)}  {views.film_facts(index.measured)}")
+        views.say(f"  {film_of(index)}  {film_facts(index.measured)}")
     return 0
 
 
@@ -191,7 +191,7 @@ def _report(store: ObjectStore, run_id: str | None, folder: Path, code: int, *, 
         index = read_record(store, key, DeliverableIndex)
         if index is not None:
             copy_out(store, index, folder)
-            films.append({"file": str(folder / film_of(index)), "facts": views.film_facts(index.measured)})
+            films.append({"file": str(folder / film_of(index)), "facts": film_facts(index.measured)})
     _copy_dailies(store, record, folder)
     told: Mapping[str, Any] = record.model_dump(mode="json", by_alias=True)
     if json:

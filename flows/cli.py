@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping, Sequence
+from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -29,13 +30,18 @@ INTERRUPTED = 130
 app = cyclopts.App(
     name="shotrunner",
     help="Batch production of video ads: manifests in, finished spots out.",
+    version=lambda: f"shotrunner {version('shotrunner')}",
     version_flags=["--version"],
-    help_format="plaintext",
+    help_format="markdown",  # the one that joins the lines of a paragraph
+    default_parameter=Parameter(negative=(), show_default=False),
 )
 
-Json = Annotated[bool, Parameter(name="--json", negative=(), help="Answer in JSON.")]
+Json = Annotated[bool, Parameter(name="--json", help="Answer in JSON.")]
 Manifest = Annotated[Path, Parameter(help="A manifest of kind spot.")]
 Set = Annotated[tuple[str, ...], Parameter(name="--set", help="Override a value: --set budget.credits=900.")]
+Rebuy = Annotated[bool, Parameter(help="Buy again what may have been paid.")]
+Strict = Annotated[bool, Parameter(help="Exit 2 for warnings, too.")]
+Detailed = Annotated[bool, Parameter(help="Exit 10 when there is something to do.")]
 
 
 def exit_code_of(error: BaseException) -> int:
@@ -75,7 +81,7 @@ def _tell(error: BaseException) -> None:
 
 
 @app.command
-def validate(manifest: Manifest, *, set_: Set = (), strict: bool = False, json: Json = False) -> int:
+def validate(manifest: Manifest, /, *, set_: Set = (), strict: Strict = False, json: Json = False) -> int:
     """Check a manifest and every file it names. No network, no store, no key.
 
     Example: shotrunner validate manifests/examples/morning-30s.yaml
@@ -103,11 +109,12 @@ def validate(manifest: Manifest, *, set_: Set = (), strict: bool = False, json: 
 @app.command
 def plan(
     manifest: Manifest,
+    /,
     *,
     set_: Set = (),
     out: Annotated[Path | None, Parameter(help="Write the plan to a file that `run` applies exactly.")] = None,
-    rebuy_unknown: bool = False,
-    detailed_exitcode: bool = False,
+    rebuy_unknown: Rebuy = False,
+    detailed_exitcode: Detailed = False,
     json: Json = False,
 ) -> int:
     """Print what would be bought, why, and what it costs. Calls no vendor.
@@ -148,13 +155,16 @@ def _show_plan(prepared: Prepared, *, json: bool) -> None:
 @app.command
 def run(
     target: Annotated[Path, Parameter(help="A manifest, or a plan that `plan --out` wrote.")],
+    /,
     *,
-    out: Annotated[Path | None, Parameter(help="Where the files go; out/<campaign> unless given.")] = None,
+    out: Annotated[Path | None, Parameter(help="Where the files go; out/CAMPAIGN unless given.")] = None,
     set_: Set = (),
-    yes: Annotated[bool, Parameter(help="Spend real credits without asking.", negative=())] = False,
-    approve: Annotated[Literal["ask", "auto"], Parameter(help="auto: the score decides where a person would.")] = "ask",
+    yes: Annotated[bool, Parameter(help="Spend real credits without asking.")] = False,
+    approve: Annotated[
+        Literal["ask", "auto"], Parameter(help="auto: the score decides where a person would.", show_default=True)
+    ] = "ask",
     accept_reference: Annotated[tuple[str, ...], Parameter(help="A pinned file whose new bytes are meant.")] = (),
-    rebuy_unknown: Annotated[bool, Parameter(help="Buy again what may have been paid.", negative=())] = False,
+    rebuy_unknown: Rebuy = False,
     budget: Annotated[str | None, Parameter(help="+N: so many credits above the manifest's, for this run.")] = None,
     json: Json = False,
 ) -> int:
@@ -192,7 +202,7 @@ class ShotrunnerUsageError(ShotrunnerError):
 
 
 @app.command
-def status(manifest: Manifest, *, set_: Set = (), json: Json = False) -> int:
+def status(manifest: Manifest, /, *, set_: Set = (), json: Json = False) -> int:
     """Where every take stands, by what the store says, and how the last run ended.
 
     Example: shotrunner status manifests/examples/morning-30s.yaml
@@ -210,6 +220,7 @@ def status(manifest: Manifest, *, set_: Set = (), json: Json = False) -> int:
 def explain(
     manifest: Manifest,
     shot: Annotated[str | None, Parameter(help="Only this shot's prompts.")] = None,
+    /,
     *,
     set_: Set = (),
     json: Json = False,
@@ -243,6 +254,7 @@ def explain(
 @app.command
 def verify(
     file: Annotated[Path, Parameter(help="Any film, also one that somebody exported again.")],
+    /,
     *,
     profile: Annotated[str, Parameter(help="The placement that it is for.")],
     ratio: Annotated[str | None, Parameter(help="The profile's first unless given.")] = None,
@@ -318,6 +330,7 @@ def schema() -> int:
 def init(
     kind: Annotated[Literal["product", "film"], Parameter(help="One shot from a photograph, or a short film.")],
     folder: Annotated[Path, Parameter(help="Where to write it.")] = Path(),
+    /,
     *,
     json: Json = False,
 ) -> int:
@@ -339,9 +352,11 @@ def init(
 @app.command
 def backlot(
     *,
-    port: Annotated[int, Parameter(help="0 takes a free one.")] = 8799,
-    folder: Annotated[Path, Parameter(help="Its tasks, balance and request log.")] = Path(".shotrunner/backlot"),
-    latency: Annotated[float, Parameter(help="Seconds that a generation takes at least.")] = 1.0,
+    port: Annotated[int, Parameter(help="0 takes a free one.", show_default=True)] = 8799,
+    folder: Annotated[Path, Parameter(help="Its tasks, balance and request log.", show_default=True)] = Path(
+        ".shotrunner/backlot"
+    ),
+    latency: Annotated[float, Parameter(help="Seconds that a generation takes at least.", show_default=True)] = 1.0,
     faults: Annotated[Path | None, Parameter(help="A file of rules: which call misbehaves, and how.")] = None,
     json: Json = False,
 ) -> int:

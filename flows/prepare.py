@@ -15,7 +15,7 @@ from infra.errors import BudgetExceededError, MediaError, ReferenceDriftError, S
 from infra.files import file_digest, place_file
 from infra.ledger import spent_and_reserved
 from infra.media.probe import probe_image
-from infra.media.type_setting import missing_characters
+from infra.media.type_setting import FALLBACK_FONT, missing_characters, unsettable_script
 from infra.service import decide_services
 from infra.settings import Settings, read_settings
 from infra.state import StoreState
@@ -146,19 +146,23 @@ def _relative(path: Path, folder: Path) -> str:
 
 
 def _check_glyphs(loaded: LoadedSpot) -> list[Diagnostic]:
-    """Every character on screen is in the brand's font: a missing one would be an empty box in the film."""
+    """Every character on screen is in the font that draws it: a missing one would be an empty box in the film."""
     font = loaded.files.get("brand.fonts.latin")
-    if font is None:
-        return []
     graphics = loaded.spot.graphics
     texts = {f"graphics.supers[{n}].text": s.text for n, s in enumerate(graphics.supers)}
     if graphics.end_card is not None:
         texts |= {f"graphics.end_card.fields.{k}": v for k, v in graphics.end_card.fields.items()}
     found = []
     for path, text in texts.items():
-        missing = missing_characters(font.path, text)
+        script = unsettable_script(text)
+        if script is not None:
+            detail, remedy = f"{script} cannot be set right yet", "use a script that is written letter by letter"
+            found.append(Diagnostic("script not set", detail, path, loaded.where(path), remedy))
+            continue
+        file = font.path if font is not None else FALLBACK_FONT
+        missing = missing_characters(file, text)
         if missing:
-            detail = f"{font.path.name} has no {', '.join(repr(c) for c in missing)}"
+            detail = f"{file.name} has no {', '.join(repr(c) for c in missing)}"
             remedy = "use other characters, or a font in the brand kit that has them"
             found.append(Diagnostic("missing character", detail, path, loaded.where(path), remedy))
     return found

@@ -278,13 +278,3 @@ def _problem_line(problem: Mapping[str, Any]) -> str:
     where = f"{problem['address']}: " if problem["address"] else ""
     remedy = f"\n      {problem['remedy']}" if problem["remedy"] else ""
     return f"{where}{problem['summary']}: {problem['detail']}{remedy}"
-
-
-def film_facts(verified: Mapping[str, Any]) -> str:
-    """One line of measured facts of a deliverable, from what `verify` found."""
-    measured, verdict = verified["measured"], "ok" if verified["ok"] else "FAIL"
-    loudness = "silent" if measured["lufs"] is None else f"{measured['lufs']:.1f} LUFS  TP {measured['true_peak']:.1f}"
-    return (
-        f"{measured['width']}×{measured['height']}  {measured['frames']} frames  "
-        f"{float(measured['presented_seconds']['video']):.3f} s  {loudness}  {verdict}"
-    )

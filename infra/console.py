@@ -1,7 +1,7 @@
 """The line between a run and the person who started it: events out, the wish to stop in.
 
-A context variable, because the flow's parameters are only a plan's digest and a store: what a terminal wants to see must
-not travel through an orchestrator.
+A context variable, because the flow's parameters are only a plan's digest and a store: what a terminal wants to see
+must not travel through an orchestrator.
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ import contextlib
 import datetime as dt
 import os
 import secrets
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
@@ -211,13 +211,27 @@ async def open_production(
             )  # fmt: skip
             events.listen(_count_creates(production))
             console.on_stop(buyer.stop)
+            keeper.add_done_callback(_stop_without_lease(buyer))
             events.emit("run", run_id=production.run_id, campaign=plan.campaign)
-            yield production
+            try:
+                yield production
+            finally:
+                await buyer.finish()  # a create that was on its way gets its outcome on record
     finally:
         await steps.cancel()
         keeper.cancel()
         await asyncio.gather(keeper, return_exceptions=True)
         await asyncio.to_thread(lease.release)
+
+
+def _stop_without_lease(buyer: Buyer) -> Callable[[asyncio.Task[None]], None]:
+    """Whoever has lost the campaign's lease must not buy for it any more."""
+
+    def ended(keeper: asyncio.Task[None]) -> None:
+        if not keeper.cancelled() and keeper.exception() is not None:
+            buyer.stop()
+
+    return ended
 
 
 def _count_creates(production: Production) -> Any:
@@ -243,6 +257,7 @@ async def _vendors(
         backlot = Backlot(
             home / "backlot",
             latency=settings.backlot_latency,
+            concurrency=max(settings.concurrency, media_jobs(settings)),
             faults=load_faults(settings.backlot_faults) if settings.backlot_faults else (),
         )
         own = await asyncio.to_thread(backlot.start)

@@ -17,6 +17,7 @@ from manifests.schema import Camera, Shot
 MOST_REFERENCES = 3
 LONGEST_CHAIN = 2  # links of `continues`; the subject drifts further with every one
 WORDS_FOR_TIMES = ("start", "end")
+_NUMBERED = re.compile(r"(take|still|line|effect)-\d+")  # how addresses end
 
 _TAG = re.compile(r"(?<![\w@.])@([A-Za-z][A-Za-z0-9_]*)")
 
@@ -48,6 +49,10 @@ def _ids(loaded: LoadedSpot) -> Iterator[Diagnostic]:
             elif path == "shots" and name in WORDS_FOR_TIMES:
                 detail = f"`{name}` cannot be a shot's id: `at: {name}` means the {name} of the film"
                 yield _error(loaded, place, "reserved id", detail)
+            elif path == "shots" and _NUMBERED.fullmatch(name):
+                yield _error(
+                    loaded, place, "reserved id", f"`{name}` cannot be a shot's id: it reads as a take's number"
+                )
 
 
 def _continues(loaded: LoadedSpot) -> Iterator[Diagnostic]:

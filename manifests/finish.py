@@ -1,4 +1,4 @@
-"""What a deliverable is made of, as one key: when the key has an index in the store, nothing has to be encoded again."""
+"""What a deliverable is made of, as one key: when the store has an index under it, nothing has to be encoded."""
 
 from __future__ import annotations
 
@@ -69,4 +69,14 @@ def finish_key(
             "version": version,
             "steps": dict(steps),
         }
+    )
+
+
+def film_facts(verified: Mapping[str, Any]) -> str:
+    """One line of measured facts of a deliverable, from what `verify` found."""
+    measured, verdict = verified["measured"], "ok" if verified["ok"] else "FAIL"
+    loudness = "silent" if measured["lufs"] is None else f"{measured['lufs']:.1f} LUFS  TP {measured['true_peak']:.1f}"
+    return (
+        f"{measured['width']}×{measured['height']}  {measured['frames']} frames  "
+        f"{float(measured['presented_seconds']['video']):.3f} s  {loudness}  {verdict}"
     )

@@ -25,7 +25,7 @@ from manifests.paths import collect_files, find_root, resolve_file
 from manifests.problems import repair, validate
 from manifests.rights import check_rights
 from manifests.schema import Brand, Model, Spot
-from manifests.unbuilt import LATER_KINDS, not_applied, refuse_unbuilt
+from manifests.unbuilt import LATER_KINDS, brand_not_applied, not_applied, refuse_unbuilt
 from manifests.upgrade import upgrade_tree
 
 __all__ = ["FileUse", "LoadedSpot", "load_brand", "load_data", "load_spot", "parse_yaml"]
@@ -76,7 +76,7 @@ def load_spot(path: Path, overrides: Sequence[str] = ()) -> LoadedSpot:
     files, found = collect_files(spot.value, spot.tree, path.parent, brand.value, brand.tree, brand_path.parent, root)
     loaded = LoadedSpot(
         path, root, spot.value, brand.value, brand_path, raw, files,
-        not_applied=not_applied(spot.tree), tree=spot.tree, brand_tree=brand.tree,
+        not_applied=(*not_applied(spot.tree), *brand_not_applied(brand.tree)), tree=spot.tree, brand_tree=brand.tree,
     )  # fmt: skip
     stages = [problems, [*found, *check_references(loaded)], check_rights(loaded)]
     ordered = [problem for stage in stages for problem in sort_diagnostics(stage, shown)]

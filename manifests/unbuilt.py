@@ -45,6 +45,13 @@ NOT_APPLIED: tuple[NotApplied, ...] = (
 LATER_KINDS = {"campaign": "run its spots one by one", "schedule": "start the manifest that it names yourself"}
 
 
+BRAND_NOT_APPLIED: tuple[NotApplied, ...] = (
+    NotApplied("logo.clear_space", "the card's template places the logo"),
+    NotApplied("disclosure", "the label is not drawn yet"),
+)
+DRAWING_FONT = "latin"  # one script so far: this font of the kit draws everything
+
+
 def not_applied(tree: Node, table: tuple[NotApplied, ...] = NOT_APPLIED) -> tuple[str, ...]:
     """What this manifest sets and nothing acts on, in the order of the table; `generate.` is left away."""
     found: dict[str, None] = {}
@@ -53,6 +60,14 @@ def not_applied(tree: Node, table: tuple[NotApplied, ...] = NOT_APPLIED) -> tupl
             if row.when(_plain(find(tree, steps)[1])):
                 found[address(tree, steps).removeprefix("generate.")] = None
     return tuple(found)
+
+
+def brand_not_applied(tree: Node) -> tuple[str, ...]:
+    """The same for the brand kit, with `brand.` before each."""
+    fonts = find(tree, ("fonts",))[1]
+    others = [name for name in fonts.entries if name != DRAWING_FONT] if isinstance(fonts, Map) else []
+    found = [*not_applied(tree, BRAND_NOT_APPLIED), *(f"fonts.{name}" for name in others)]
+    return tuple(f"brand.{path}" for path in found)
 
 
 def refuse_unbuilt(root: Map) -> list[Diagnostic]:

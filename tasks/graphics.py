@@ -33,7 +33,9 @@ async def draw_card(
     params = {**_frame(production, profile, ratio, frames), "kind": "end-card", "fields": wanted.fields}
     inputs = {**_font(production), "template": production.file_blob(f"brand.end_cards.{wanted.card}.template")}
     if production.brand.logo is not None:
-        inputs["logo"] = production.file_blob("brand.logo.light")
+        # the card takes the one that stands out from its ground
+        inputs["logo_light"] = production.file_blob("brand.logo.light")
+        inputs["logo_dark"] = production.file_blob("brand.logo.dark")
     return await production.steps.run("graphics", params, inputs)
 
 

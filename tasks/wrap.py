@@ -18,10 +18,11 @@ from infra.production import Production
 from infra.records import create_record
 from infra.state import StoreState, screened_of
 from manifests.expand import Want
-from manifests.finish import DeliverableIndex, Finished
+from manifests.finish import DeliverableIndex, Finished, film_facts
 from manifests.journal import BlobRef, Problem, RunRecord, Selection, StepResult, TakeState
 from manifests.naming import deliverable_index_key, run_key
 from manifests.plan import Planner
+from manifests.prompts import review_questions
 from manifests.walk import Numbered, Walk, circled_number
 from tasks.policy import production_task
 
@@ -103,7 +104,8 @@ def _dailies(production: Production, finished: Sequence[Finished]) -> str:
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(TEMPLATES), autoescape=True, undefined=jinja2.StrictUndefined
     )
-    films = [_film(film.index, film.made) for film in finished]
+    poster = next((t["poster"] for g in groups for t in g["takes"] if t["circled"] and g["want"].what == "take"), None)
+    films = [_film(film.index, film.made, poster) for film in finished]
     waiting = [w.id for w in production.plan.wants if w.id not in planner.walks]
     return environment.get_template("dailies.html.j2").render(
         plan=production.plan,
@@ -118,10 +120,17 @@ def _dailies(production: Production, finished: Sequence[Finished]) -> str:
     )
 
 
-def _film(index: DeliverableIndex, made: bool) -> dict[str, Any]:
+def _film(index: DeliverableIndex, made: bool, poster: str | None) -> dict[str, Any]:
     names = sorted(index.files)
     film = next(n for n in names if n.endswith((".mp4", ".mov")))
-    return {"index": index, "made": made, "name": film, "others": [n for n in names if n != film]}
+    return {
+        "index": index,
+        "made": made,
+        "poster": poster,
+        "facts": film_facts(index.measured),
+        "name": film,
+        "others": [n for n in names if n != film],
+    }
 
 
 def _group(production: Production, state: StoreState, want: Want, walk: Walk) -> dict[str, Any]:
@@ -130,12 +139,19 @@ def _group(production: Production, state: StoreState, want: Want, walk: Walk) ->
     numbers = sorted((*walk.wanted, *walk.skipped), key=lambda n: n.number)
     return {
         "want": want,
+        "questions": _questions(production, want),
         "prompt": want.body.get("promptText") or want.body.get("text"),
         "takes": [_take(production, state, want, n, chosen, selection) for n in numbers],
         "chosen": chosen,
         "why": _why(selection, numbers, chosen),
         "credits": sum(n.result.credits for n in numbers if n.result) + _failed_credits(numbers),
     }
+
+
+def _questions(production: Production, want: Want) -> tuple[str, ...]:
+    """What a person should look for in the takes of a shot."""
+    shot = next((s for s in production.spot.shots if s.id == want.address), None)
+    return review_questions(shot) if shot is not None and want.what == "take" else ()
 
 
 def _failed_credits(numbers: Sequence[Numbered]) -> int:

@@ -492,7 +492,6 @@ def test_every_key_that_does_nothing_is_listed(load_film: Load) -> None:
         "review.drafts",
         "review.takes",
         "review.cut",
-        "naming",
     )
     assert len(NOT_APPLIED) == len(load_film(SETTING_EVERYTHING).not_applied)
 
