@@ -250,7 +250,8 @@ def _plan(
     spot = loaded.spot
     pins = {pin.name: pin.sha256 for pin in checked.files}
     wants = expand_spot(loaded, checked.cut, checked.models, pins, services)
-    planner = Planner(StoreState(store, clock))
+    rebuy = options.rebuy_unknown or spot.generate.retry.on_unknown == "rebuy"
+    planner = Planner(StoreState(store, clock), rebuy=rebuy)
     for want in wants:
         planner.add(want)
     paid = any(w.service != "backlot" for w in wants)

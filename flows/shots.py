@@ -54,8 +54,8 @@ async def shoot(production: Production, want: Want, pictures: Mapping[str, str])
     address = slate(production.plan.campaign, want.address)
     refused: set[int] = set()
     while True:
-        walk = await asyncio.to_thread(_walk, production, want, body)
-        todo = [n for n in walk.of(TakeState.NEW, TakeState.IN_FLIGHT) if n.number not in refused]
+        walk = await asyncio.to_thread(_walk, production, want, body, ours=True)
+        todo = [n for n in walk.of(*_wanted_states(production)) if n.number not in refused]
         if not todo:
             break
         outcomes = await asyncio.gather(
@@ -64,6 +64,9 @@ async def shoot(production: Production, want: Want, pictures: Mapping[str, str])
         for numbered, outcome in zip(todo, outcomes, strict=True):
             if isinstance(outcome, TakeFailedError):
                 continue  # the walk decides whether another number takes its place
+            if isinstance(outcome, UnknownOutcomeError):
+                refused.add(numbered.number)  # held: the circle tells of it
+                continue
             if isinstance(outcome, CAMPAIGN_WIDE) or not isinstance(outcome, ShotrunnerError | None):
                 raise outcome
             if outcome is not None:
@@ -72,10 +75,18 @@ async def shoot(production: Production, want: Want, pictures: Mapping[str, str])
     return await _circle(production, want, body, walk)
 
 
-def _walk(production: Production, want: Want, body: Mapping[str, object]) -> Walk:
+def _wanted_states(production: Production) -> tuple[TakeState, ...]:
+    states = (TakeState.NEW, TakeState.IN_FLIGHT)
+    return (*states, TakeState.UNKNOWN) if production.plan.rebuys_unknown else states
+
+
+def _walk(production: Production, want: Want, body: Mapping[str, object], *, ours: bool = False) -> Walk:
+    """`ours`: a create of this run that has no answer yet is in flight (another shot may be sending the very same
+    request); afterwards, an intent without an answer is unknown."""
     state: StoreState = production.state()
     selection = state.selection(segment_of(want, body))
-    return walk_takes(want, body, state.history, state.screening, selection, [])
+    living = [nonce for nonce in state.living_leases() if ours or nonce != production.lease.nonce]
+    return walk_takes(want, body, state.history, state.screening, selection, living)
 
 
 async def _shoot_take(production: Production, want: Want, numbered: Numbered, address: str) -> None:
@@ -87,18 +98,9 @@ async def _shoot_take(production: Production, want: Want, numbered: Numbered, ad
 
 async def _circle(production: Production, want: Want, body: Mapping[str, object], walk: Walk) -> Circled:
     """A person's choice or an earlier circle stands; otherwise the best score wins."""
-    await asyncio.gather(
-        *(
-            screen(
-                slate(production.plan.campaign, want.address, f"{want.what} {n.number}", "screen"),
-                production,
-                want,
-                n.result.blob,
-            )
-            for n in walk.wanted
-            if n.result is not None and n.screened is None
-        )
-    )
+    unscreened = [n for n in walk.wanted if n.result is not None and n.screened is None]
+    label = slate(production.plan.campaign, want.address, want.what, "screen")
+    await asyncio.gather(*(screen(label, production, want, n.result.blob) for n in unscreened if n.result))
     walk = await asyncio.to_thread(_walk, production, want, body)
     selection = await asyncio.to_thread(production.state().selection, walk.segment)
     chosen = circled_number(walk, selection)
@@ -109,6 +111,10 @@ async def _circle(production: Production, want: Want, body: Mapping[str, object]
         choice = choice_by_score(chosen, production.clock.now())
         await asyncio.to_thread(circle_take, production.store, walk.segment, want.address, choice)
         production.events.emit("circled", address=want.address, what=want.what, take=chosen.number, by="score")
+    production.notices += [
+        f"{want.address}/{want.what}-{n.number} is held: its answer was lost, perhaps paid; --rebuy-unknown buys it again"
+        for n in walk.of(TakeState.UNKNOWN)
+    ]
     return Circled(want, chosen, walk)
 
 
@@ -135,17 +141,19 @@ def _remedy(walk: Walk) -> str:
 
 async def make_sound(production: Production, want: Want) -> Result:
     """One line of speech or one effect. Raises when it cannot be had."""
-    walk = await asyncio.to_thread(_walk, production, want, dict(want.body))
-    while walk.of(TakeState.NEW, TakeState.IN_FLIGHT):
+    walk = await asyncio.to_thread(_walk, production, want, dict(want.body), ours=True)
+    while walk.of(*_wanted_states(production)):
         numbered = walk.wanted[0]
         label = slate(production.plan.campaign, want.address, want.what)
         try:
             return await generate(label, production, want, numbered)
         except TakeFailedError:
-            walk = await asyncio.to_thread(_walk, production, want, dict(want.body))
+            walk = await asyncio.to_thread(_walk, production, want, dict(want.body), ours=True)
     numbered = walk.wanted[0]
     if numbered.result is not None:
         return numbered.result
     if numbered.state is TakeState.UNKNOWN:
-        raise UnknownOutcomeError(f"{want.what} {want.address}", address=want.address, remedy=_remedy(walk))
+        raise UnknownOutcomeError(
+            f"{want.what} of {want.credits} credits, held", address=want.address, remedy=_remedy(walk)
+        )
     raise RefusedError(_why_none(want, walk), address=want.address)

@@ -53,6 +53,73 @@ def _error(loaded: LoadedSpot, path: str, summary: str, detail: str, remedy: str
 # --- models ---
 
 
+def _check_model(
+    loaded: LoadedSpot, path: str, name: str, makes: str, models: Mapping[str, ModelCard]
+) -> Iterator[Diagnostic]:
+    sold = [card.id for card in models.values() if card.makes == makes and card.retired is None]
+    listed = f"models that make {makes}: {', '.join(sold)}"
+    card = models.get(name)
+    if card is None:
+        near = suggest(name, sold)
+        yield _error(loaded, path, "unknown model", f"no model is called `{name}`{near}", listed)
+    elif card.retired is not None:
+        detail = f"`{name}` has not been sold since {card.retired} ({card.source})"
+        replacement = models.get(card.replacement or "")
+        if replacement is not None and replacement.retired is None:
+            yield _error(loaded, path, "retired model", detail, f"use `{replacement.id}`; its pictures will differ")
+        else:
+            named = f"its successor `{card.replacement}` is not driven by this version; " if card.replacement else ""
+            yield _error(loaded, path, "retired model", detail, named + listed)
+    elif card.makes != makes:
+        yield _error(loaded, path, "wrong model", f"`{name}` makes {card.makes}, and here {makes} is wanted", listed)
+
+
+def _check_generate(loaded: LoadedSpot, models: Mapping[str, ModelCard]) -> Iterator[Diagnostic]:
+    generate = loaded.spot.generate
+    if any(shot.model is None for shot in loaded.spot.shots):
+        yield from _check_model(loaded, "generate.model", generate.model, "video", models)
+    for shot in loaded.spot.shots:
+        if shot.model is not None:
+            yield from _check_model(loaded, f"shots.{shot.id}.model", shot.model, "video", models)
+    if generate.retry.fallback is not None:
+        yield from _check_model(loaded, "generate.retry.fallback", generate.retry.fallback, "video", models)
+    if generate.keyframe is not None:
+        yield from _check_model(loaded, "generate.keyframe.model", generate.keyframe.model, "still", models)
+        card = _usable(models, generate.keyframe.model, "still")
+        if card is not None and still_size(card, generate.ratio) is None:
+            detail = f"`{card.id}` sells no still of {generate.ratio}"
+            yield _error(loaded, "generate.ratio", "ratio not sold", detail, _ratios_sold(card, STILL))
+    if generate.drafts is not None:
+        path = "generate.drafts.model"
+        yield from _check_model(loaded, path, generate.drafts.model, "video", models)
+        card = _usable(models, generate.drafts.model, "video")
+        if card is not None and card.seconds is not None and not card.seconds.sells(generate.drafts.duration):
+            detail = f"`{card.id}` does not sell {generate.drafts.duration} s: it sells {_lengths(card)}"
+            yield _error(loaded, "generate.drafts.duration", "length not sold", detail)
+
+
+def _usable(models: Mapping[str, ModelCard], name: str, makes: str) -> ModelCard | None:
+    card = models.get(name)
+    return card if card is not None and card.retired is None and card.makes == makes else None
+
+
+def _lengths(card: ModelCard) -> str:
+    lengths = card.seconds.lengths if card.seconds else ()
+    if len(lengths) > 3 and lengths == tuple(range(lengths[0], lengths[-1] + 1)):
+        return f"whole seconds from {lengths[0]} to {lengths[-1]}"
+    return f"{', '.join(str(length) for length in lengths)} s"
+
+
+def _ratios_sold(card: ModelCard, path: str) -> str:
+    endpoint = find_endpoint(card, path)
+    usual = ("16:9", "9:16", "1:1", "4:3", "3:4", "21:9", "4:5")
+    sold = [ratio for ratio in usual if endpoint is not None and native_size(card, path, ratio)]
+    return f"sold: {', '.join(sold)}" if sold else ""
+
+
+# --- shots ---
+
+
 def _check_shot(
     loaded: LoadedSpot, shot: Shot, shot_cut: ShotCut, models: Mapping[str, ModelCard]
 ) -> Iterator[Diagnostic]:

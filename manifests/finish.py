@@ -14,7 +14,8 @@ from manifests.journal import BlobRef, Record
 from manifests.plan import Plan
 from manifests.schema import Deliver
 
-# Parts of a spot that change no deliverable: money, approval, and how takes are made (the takes themselves are inputs)
+# Parts of a spot that change no deliverable: money, approval, and how takes are made (the takes themselves are inputs).
+# The rights of references stay: the sidecar lists them.
 _NOT_SHOWN = ("budget", "review", "description", "references", "generate", "deliver")
 
 
@@ -61,6 +62,10 @@ def finish_key(
     return digest_json(
         {
             "spot": shown,
+            "rights": {
+                kind: {name: item.get("rights") for name, item in (part.get(kind) or {}).items()}
+                for kind, part in (("references", plan.spot), ("voices", plan.brand))
+            },
             "upscale": upscale,
             "brand": {k: plan.brand.get(k) for k in ("name", "display_name", "colours", "end_cards", "fonts", "logo")},
             "inputs": dict(inputs),

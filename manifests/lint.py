@@ -37,7 +37,7 @@ def lint_spot(loaded: LoadedSpot) -> list[Diagnostic]:
     """Every warning, shot by shot."""
     found = list(_lint_takes(loaded))
     for shot in loaded.spot.shots:
-        for part in (_lint_words, _lint_action, _lint_camera, _lint_subject, _lint_motion, _lint_image, _lint_never):
+        for part in (_lint_words, _lint_action, _lint_camera, _lint_subject, _lint_motion, _lint_image):
             found += part(loaded, shot)
     return list(dict.fromkeys(found))
 
@@ -169,18 +169,6 @@ def _lint_image(loaded: LoadedSpot, shot: Shot) -> Iterator[Diagnostic]:
         what = f"`{products[0]}`" if products else "a person"
         remedy = "give it a `start_image`, or set `generate.keyframe` and list references"
         yield _warn(loaded, base, "no image", f"{what} from text alone will look different in every take", remedy)
-
-
-def _lint_never(loaded: LoadedSpot, shot: Shot) -> Iterator[Diagnostic]:
-    """What the brand never shows, before anything is paid (A18)."""
-    prompt = shot.prompt.model_dump(mode="json", exclude_none=True)
-    for field, said in prompt.items():
-        for banned in loaded.brand.never:
-            if re.search(rf"\b{re.escape(banned.lower())}\b", str(said).lower()):
-                detail = f"the brand kit's `never` has {banned!r}"
-                yield _warn(
-                    loaded, f"shots.{shot.id}.prompt.{field}", "brand", detail, "say it without, or ask the brand"
-                )
 
 
 def _listed(words: list[str]) -> str:

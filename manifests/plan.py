@@ -33,6 +33,7 @@ class Verb(enum.StrEnum):
     COLLECT = "collect"  # paid already, its task is known
     KEEP = "keep"
     HOLD = "hold"  # unknown: perhaps paid; never bought again unasked
+    SHARE = "share"  # the very request of another action in this plan: one purchase serves both
     GIVE_UP = "give up"  # failed for good, or out of retries
 
 
@@ -112,6 +113,11 @@ class Plan(Record):
         return tuple(a for a in self.actions if a.verb is Verb.BUY)
 
     @property
+    def rebuys_unknown(self) -> bool:
+        """Whether what may have been paid is bought again: said on the command line or in the manifest."""
+        return self.options.rebuy_unknown or self.read_spot().generate.retry.on_unknown == "rebuy"
+
+    @property
     def unfinished(self) -> bool:
         return any(a.verb in (Verb.BUY, Verb.COLLECT) for a in self.actions)
 
@@ -133,9 +139,11 @@ class Plan(Record):
 class Planner:
     """Walks the wants in order, resolving each blank as soon as the picture behind it has been circled."""
 
-    def __init__(self, state: StateReader, plan_digest: str | None = None) -> None:
+    def __init__(self, state: StateReader, plan_digest: str | None = None, *, rebuy: bool = False) -> None:
         self._state = state
         self._own = plan_digest  # when a stored plan is checked: what it bought itself counts as not yet bought
+        self._rebuy = rebuy  # unknowns are bought again
+        self._first: dict[str, str] = {}  # action id by key, of what will be bought or collected
         self.actions: list[Action] = []
         self.positions: dict[str, str] = {}
         self.walks: dict[str, Walk] = {}
@@ -152,14 +160,26 @@ class Planner:
         selection = self._selection(want, body)
         walk = walk_takes(want, body, self._history, self._state.screening, selection, self._state.living_leases())
         self.walks[want.id] = walk
-        self.actions += [_action(want, numbered) for numbered in walk.wanted]
+        self.actions += [self._action(want, numbered) for numbered in walk.wanted]
         for numbered in (*walk.wanted, *walk.skipped):
             self.positions[numbered.key] = numbered.state.value
-        if walk.ended and want.what in ("still", "take"):
+        if self._ended(walk) and want.what in ("still", "take"):
             chosen = circled_number(walk, selection) or best_take(walk, selection)
             if chosen is not None and chosen.result is not None and self._all_screened(walk):
                 self.pictures[want.id] = chosen.result.blob.sha256
                 self.circled[want.id] = chosen.number
+
+    def _ended(self, walk: Walk) -> bool:
+        return walk.ended and not (self._rebuy and walk.of(TakeState.UNKNOWN))
+
+    def _action(self, want: Want, numbered: Numbered) -> Action:
+        action = _action(want, numbered, rebuy=self._rebuy)
+        if action.verb in (Verb.BUY, Verb.COLLECT, Verb.HOLD):
+            first = self._first.setdefault(numbered.key, action.id)
+            if first != action.id:
+                changes = {"verb": Verb.SHARE, "credits": 0, "seconds": 0, "reason": f"the same request as {first}"}
+                return action.model_copy(update=changes)
+        return action
 
     @staticmethod
     def _all_screened(walk: Walk) -> bool:
@@ -167,21 +187,46 @@ class Planner:
 
     def _history(self, key: str) -> TakeHistory:
         history = self._state.history(key)
-        if self._own is not None and history.intents and history.intents[0].plan == self._own:
-            return TakeHistory(key=key)
-        return history
+        return history if self._own is None else without_plan(history, self._own)
 
     def _selection(self, want: Want, body: Mapping[str, Any]) -> Selection | None:
         segment = segment_of(want, body)
         selection = self._state.selection(segment)
-        choice = selection.circled if selection else None
-        # a circle by score follows from the takes; only a person's word can make a plan stale
-        self.positions[segment] = f"{choice.take}:{choice.sha256}" if choice and choice.by != "score" else ""
+        self.positions[segment] = _words_of(selection)
         return selection
 
     @property
     def position(self) -> str:
         return digest_json(self.positions)
+
+
+def _words_of(selection: Selection | None) -> str:
+    """What a person said of a segment. A circle by score follows from the takes; only a word makes a plan stale."""
+    if selection is None:
+        return ""
+    choice = selection.circled
+    words = [f"{choice.take}:{choice.sha256}"] if choice and choice.by != "score" else []
+    words += [f"not {r.take}{', another' if r.replace else ''}" for r in selection.rejected]
+    words += [f"{selection.extra_takes} more"] if selection.extra_takes else []
+    return "; ".join(words)
+
+
+def without_plan(history: TakeHistory, plan: str) -> TakeHistory:
+    """The records of a take as they would be if this plan had bought nothing: its intents and what followed from them,
+    and the releases that made room for them."""
+    own = {i.attempt for i in history.intents if i.plan == plan}
+    if not own:
+        return history
+    result = history.result
+    return TakeHistory(
+        key=history.key,
+        intents=tuple(i for i in history.intents if i.attempt not in own),
+        tasks=tuple(t for t in history.tasks if t.attempt not in own),
+        refusals=tuple(r for r in history.refusals if r.attempt not in own),
+        releases=tuple(r for r in history.releases if r.attempt not in own and r.attempt + 1 not in own),
+        failures=tuple(f for f in history.failures if f.attempt not in own),
+        result=None if result is None or result.attempt in own else result,
+    )
 
 
 def _blank_action(want: Want, number: int, missing: Sequence[str]) -> Action:
@@ -194,8 +239,8 @@ def _blank_action(want: Want, number: int, missing: Sequence[str]) -> Action:
     )  # fmt: skip
 
 
-def _action(want: Want, numbered: Numbered) -> Action:
-    verb, credits, reason = _verdict(want, numbered)
+def _action(want: Want, numbered: Numbered, *, rebuy: bool) -> Action:
+    verb, credits, reason = _verdict(want, numbered, rebuy=rebuy)
     return Action(
         id=f"{want.id}-{numbered.number}", verb=verb, want=want.id, what=want.what, number=numbered.number,
         key=numbered.key, credits=credits, seconds=want.seconds if verb is Verb.BUY else 0, reason=reason,
@@ -203,12 +248,14 @@ def _action(want: Want, numbered: Numbered) -> Action:
     )  # fmt: skip
 
 
-def _verdict(want: Want, numbered: Numbered) -> tuple[Verb, int, str]:
+def _verdict(want: Want, numbered: Numbered, *, rebuy: bool) -> tuple[Verb, int, str]:
     if numbered.state is TakeState.HAVE:
         bad = numbered.screened is not None and not numbered.screened.ok
         return Verb.KEEP, 0, "have, screened out" if bad else "have"
     if numbered.state is TakeState.IN_FLIGHT:
         return Verb.COLLECT, 0, "in flight: paid, to be collected"
+    if numbered.state is TakeState.UNKNOWN and rebuy:
+        return Verb.BUY, want.credits, "unknown, bought again: it may then have been paid twice"
     if numbered.state is TakeState.UNKNOWN:
         return Verb.HOLD, 0, "unknown: its answer was lost, perhaps paid"
     if numbered.state is TakeState.FAILED:
@@ -235,7 +282,7 @@ def totals_of(
 def _up_to(wants: Sequence[Want], actions: Sequence[Action], room: int) -> int:
     """The bill if every allowed retake were needed, dearest first, and no further than the budget goes."""
     total = sum(a.credits for a in actions)
-    busy = {a.want for a in actions if a.verb is Verb.BUY}
+    busy = {a.want for a in actions if a.verb in (Verb.BUY, Verb.COLLECT)}
     retakes = [w.credits for w in wants if w.id in busy for _ in range(w.attempts - 1 + w.rerolls)]
     for price in sorted(retakes, reverse=True):
         if total + price <= room:
@@ -255,8 +302,19 @@ def per_shot_credits(wants: Sequence[Want], actions: Sequence[Action]) -> dict[s
 
 def moved_positions(plan: Plan, state: StateReader) -> list[str]:
     """What somebody else changed since the plan was made: take and segment keys. Empty: the plan may be applied."""
-    planner = Planner(state, plan.digest)
+    planner = Planner(state, plan.digest, rebuy=plan.rebuys_unknown)
     for want in plan.wants:
         planner.add(want)
     now = planner.positions
-    return [key for key, before in plan.positions.items() if now.get(key, before) != before]
+    return [
+        key
+        for key, before in plan.positions.items()
+        if now.get(key, before) != before and not _is_progress(before, now[key], rebuy=plan.rebuys_unknown)
+    ]
+
+
+def _is_progress(before: str, now: str, *, rebuy: bool) -> bool:
+    """Collecting is the plan's own action, and so is releasing an unknown to buy it again."""
+    if before == TakeState.IN_FLIGHT.value:
+        return now in (TakeState.HAVE.value, TakeState.FAILED.value)
+    return rebuy and before == TakeState.UNKNOWN.value and now == TakeState.NEW.value

@@ -55,6 +55,7 @@ def time_script(
     for index, (word, (start, end)) in enumerate(zip(words, spans, strict=True)):
         if index:
             add(" ", finishes[-1], max(start, finishes[-1]))
+        start = max(start, finishes[-1]) if finishes else start  # services let neighbours overlap by a little
         add(word, start, max(end, start))
     return ScriptTiming(tuple(characters), tuple(begins), tuple(finishes))
 

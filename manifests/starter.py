@@ -30,7 +30,6 @@ voices:
 
 # Goes into every prompt: changing a comma here buys every picture again.
 look: natural window light, muted palette, shallow depth of field
-disclosure: {en: AI-generated}
 """
 
 _PRODUCT = """\

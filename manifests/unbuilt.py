@@ -64,8 +64,8 @@ def not_applied(tree: Node, table: tuple[NotApplied, ...] = NOT_APPLIED) -> tupl
 
 def brand_not_applied(tree: Node) -> tuple[str, ...]:
     """The same for the brand kit, with `brand.` before each."""
-    fonts = find(tree, ("fonts",))[1]
-    others = [name for name in fonts.entries if name != DRAWING_FONT] if isinstance(fonts, Map) else []
+    _, fonts, depth = find(tree, ("fonts",))
+    others = [name for name in fonts.entries if name != DRAWING_FONT] if depth and isinstance(fonts, Map) else []
     found = [*not_applied(tree, BRAND_NOT_APPLIED), *(f"fonts.{name}" for name in others)]
     return tuple(f"brand.{path}" for path in found)
 

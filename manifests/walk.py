@@ -127,8 +127,13 @@ def best_take(walk: Walk, selection: Selection | None = None) -> Numbered | None
     if not good:
         return None
     top = max(n.screened.score for n in good if n.screened)
-    close = [n for n in good if n.screened and n.screened.score >= top - SCORE_TIE]
+    close = [n for n in good if n.screened and is_tie(n.screened.score, top)]
     return min(close, key=lambda n: n.number)
+
+
+def is_tie(score: float, top: float) -> bool:
+    """A difference of exactly 0.01 is a tie, whatever binary fractions make of it."""
+    return top - score <= SCORE_TIE + 1e-9
 
 
 def choice_by_score(numbered: Numbered, at: Any) -> Choice:

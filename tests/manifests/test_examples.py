@@ -54,7 +54,7 @@ def test_the_demo_film_holds_what_is_shown() -> None:
     assert [(item.profile, item.ratio) for item in spot.deliver] == [("youtube-instream", "16:9")]
     assert (spot.budget.credits, spot.budget.per_shot) == (1800, 600)
     assert spot.review is None
-    assert loaded.not_applied == ("graphics.disclosure",)
+    assert loaded.not_applied == ("graphics.disclosure", "brand.logo.clear_space", "brand.disclosure")
 
 
 def test_the_other_examples_reach_every_profile_and_mode() -> None:
