@@ -82,8 +82,9 @@ def _confirm(plan: Plan, *, yes: bool) -> None:
 
 
 def _finished(store: ObjectStore, plan: Plan, planner: Planner) -> list[DeliverableIndex] | None:
-    """The indexes of all deliverables, if nothing has to be bought, collected or encoded; else None."""
-    if any(a.verb is not Verb.KEEP for a in plan.actions):
+    """The indexes of all deliverables, if nothing has to be bought, collected or encoded; else None. The planner has
+    looked just now; a stored plan had not."""
+    if any(a.verb is not Verb.KEEP for a in planner.actions):
         return None
     bought = dict(planner.pictures)
     for want in plan.wants:
@@ -126,7 +127,7 @@ def run_flow(
     plan: Plan, digest: str, store: ObjectStore, store_url: str, home: Path, folder: Path, *, json: bool
 ) -> int:
     """Runs the flow in this process, shows its events, and puts the files out. Returns the exit code."""
-    console = RunConsole()
+    console = RunConsole(home=home)
     CONSOLE.set(console)
     seen: dict[str, Any] = {}
     console.events.listen(seen.update)  # the last run_id stays
@@ -161,6 +162,9 @@ def _drive(console: RunConsole, digest: str, store_url: str, home: Path) -> int:
 def _interrupt(console: RunConsole) -> None:
     """The first Ctrl-C stops buying; the second leaves at once: the ledger knows, and children die with us."""
     if console.stopping:
+        if sys.stdout.isatty():
+            sys.stdout.write("\x1b[?25h")  # the progress bar had hidden the cursor
+            sys.stdout.flush()
         os._exit(130)
     console.stop()
 

@@ -15,11 +15,12 @@ from prefect.runtime import flow_run
 from flows.shots import CAMPAIGN_WIDE, Circled, make_sound, shoot
 from flows.spot import Sounds, finish_deliverable
 from infra.console import current_console
-from infra.errors import ShotrunnerError
+from infra.errors import ShotrunnerError, StoppedError
 from infra.production import Production, SpokenTake, home_of, open_production, read_plan
 from infra.settings import read_settings
 from infra.storage import open_store
 from manifests.finish import Finished
+from manifests.journal import Result
 from manifests.naming import slate
 from tasks.voice import fit_line
 from tasks.wrap import wrap
@@ -39,15 +40,16 @@ class ProductionError(ShotrunnerError):
 def _campaign_of() -> str:
     """The flow run is named after its campaign; the parameters hold only where to find it."""
     parameters = flow_run.parameters
-    store = open_store(parameters["store"], home_of(parameters["store"]).parent)
+    store = open_store(parameters["store"], home_of(parameters["store"], current_console()).parent)
     return read_plan(store, parameters["plan"]).campaign
 
 
 @flow(name="produce", flow_run_name=_campaign_of, persist_result=False, retries=0)
 async def produce(plan: str, store: str) -> dict[str, Any]:
     """Applies the plan with this digest. Returns the run record; raises ProductionError when something failed."""
-    settings = read_settings(home_of(store).parent)
-    async with open_production(plan, store, settings, current_console()) as production:
+    console = current_console()
+    settings = read_settings(home_of(store, console).parent)
+    async with open_production(plan, store, settings, console) as production:
         finished = await apply_plan(production)
         record = await wrap(slate(production.plan.campaign, "wrap"), production, finished, flow_run.id or "")
         if record.exit_code:
@@ -57,10 +59,8 @@ async def produce(plan: str, store: str) -> dict[str, Any]:
 
 async def apply_plan(production: Production) -> list[Finished]:
     """Everything that could be finished. What failed is in `production.problems`."""
-    try:
-        lines = await _speak(production)
-    except ShotrunnerError as problem:  # no line, no film: not one picture is bought
-        production.problems.append(problem)
+    lines = await _speak(production)
+    if lines is None:  # no line, no film: not one picture is bought
         return []
     shots: dict[str, asyncio.Task[Circled]] = {}
     for cut in production.cut.shots:
@@ -90,6 +90,9 @@ def note_problems(production: Production, outcomes: Sequence[object]) -> None:
                 production.problems.append(outcome)
         elif isinstance(outcome, BaseException):
             raise outcome
+    if not production.console.stopping:  # nobody interrupted: buying ended with the money, or with the lease
+        others = [p for p in production.problems if not isinstance(p, StoppedError)]
+        production.problems[:] = others or production.problems
 
 
 async def _shot(production: Production, shot_id: str, shots: dict[str, asyncio.Task[Circled]]) -> Circled:
@@ -101,26 +104,34 @@ async def _shot(production: Production, shot_id: str, shots: dict[str, asyncio.T
         if needed.endswith("/still"):
             circled = await shoot(production, production.want(needed), {})
         else:
-            circled = await shots[source]
+            circled = await asyncio.shield(shots[source])
         pictures[needed] = circled.result.blob.sha256
     return await shoot(production, take, pictures)
 
 
-async def _speak(production: Production) -> list[SpokenTake]:
-    """Buys and fits every line, before any picture is bought."""
+async def _speak(production: Production) -> list[SpokenTake] | None:
+    """Buys and fits every line, before any picture is bought. None when one cannot be had; the problems are noted."""
     voiceover = production.spot.sound.voiceover
     if voiceover is None:
         return []
     starts = {cue.path: cue.start for cue in production.cut.cues}
     bought = await asyncio.gather(
-        *(make_sound(production, production.want(f"{line.id}/line")) for line in voiceover.lines)
+        *(make_sound(production, production.want(f"{line.id}/line")) for line in voiceover.lines),
+        return_exceptions=True,
     )
+    note_problems(production, bought)
+    sounds = [sound for sound in bought if isinstance(sound, Result)]
+    if len(sounds) < len(bought):
+        return None
     fitted = []
-    for line, sound in zip(voiceover.lines, bought, strict=True):
+    for line, sound in zip(voiceover.lines, sounds, strict=True):
         start = starts[f"sound.voiceover.lines.{line.id}"]
         label = slate(production.plan.campaign, line.id, "fit")
         fitted.append(fit_line(label, production, line, sound, start, _room_end(production, line.at)))
-    return list(await asyncio.gather(*fitted))
+    takes = await asyncio.gather(*fitted, return_exceptions=True)
+    note_problems(production, takes)
+    spoken = [take for take in takes if isinstance(take, SpokenTake)]
+    return spoken if len(spoken) == len(takes) else None
 
 
 def _room_end(production: Production, at: str) -> int:
@@ -132,7 +143,13 @@ def _room_end(production: Production, at: str) -> int:
 async def _sounds(production: Production, lines: list[SpokenTake]) -> Sounds:
     effects = production.spot.sound.effects
     wants = {n: f"{e.at}-{n + 1}/effect" for n, e in enumerate(effects) if e.prompt is not None}
-    results = await asyncio.gather(*(make_sound(production, production.want(w)) for w in wants.values()))
+    outcomes = await asyncio.gather(
+        *(make_sound(production, production.want(w)) for w in wants.values()), return_exceptions=True
+    )
+    results = [outcome for outcome in outcomes if isinstance(outcome, Result)]
+    if len(results) < len(outcomes):
+        note_problems(production, outcomes)
+        raise next(outcome for outcome in outcomes if isinstance(outcome, BaseException))
     bought = dict(zip(wants.values(), (r.blob for r in results), strict=True))
     heard = {
         n: bought[wants[n]] if n in wants else production.file_blob(f"sound.effects[{n}].file")

@@ -91,7 +91,11 @@ def _walk(production: Production, want: Want, body: Mapping[str, object], *, our
 
 async def _shoot_take(production: Production, want: Want, numbered: Numbered, address: str) -> None:
     label = slate(address, f"{want.what} {numbered.number}")
-    result = await generate(label, production, want, numbered)
+    try:
+        result = await generate(label, production, want, numbered)
+    except (BudgetExceededError, CreditsExhaustedError):
+        production.buyer.stop()  # the others are collected; no further create is tried in vain
+        raise
     if want.what in ("take", "still"):
         await screen(slate(label, "screen"), production, want, result.blob)
 
@@ -112,7 +116,7 @@ async def _circle(production: Production, want: Want, body: Mapping[str, object]
         await asyncio.to_thread(circle_take, production.store, walk.segment, want.address, choice)
         production.events.emit("circled", address=want.address, what=want.what, take=chosen.number, by="score")
     production.notices += [
-        f"{want.address}/{want.what}-{n.number} is held: its answer was lost, perhaps paid; --rebuy-unknown buys it again"
+        f"{want.address}/{want.what}-{n.number} is held: its answer was lost, perhaps paid; --rebuy-unknown buys it anew"
         for n in walk.of(TakeState.UNKNOWN)
     ]
     return Circled(want, chosen, walk)

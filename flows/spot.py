@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from flows.shots import Circled
 from infra.deliverables import file_name, find_deliverable
@@ -42,10 +43,12 @@ async def finish_deliverable(
     clips = asyncio.gather(
         *(_clip(production, cut.id, shots[cut.id], profile, wanted.ratio) for cut in production.cut.shots)
     )
+    parts: list[asyncio.Future[Any]] = [graphics, clips]
     try:
-        heard = await sounds
+        heard = await asyncio.shield(sounds)
         mixing = asyncio.ensure_future(mix(slate(name, "mix"), production, heard.lines, heard.effects, profile))
-        circled = {shot: await task for shot, task in shots.items()}
+        parts.append(mixing)
+        circled = {shot: await asyncio.shield(task) for shot, task in shots.items()}
         inputs = used_inputs(production, circled, heard)
         key, known = await asyncio.to_thread(
             find_deliverable, production.store, production.plan, inputs, profile, wanted
@@ -55,8 +58,9 @@ async def finish_deliverable(
         picture = await _stitch(production, await clips, await graphics, profile, wanted.ratio, name)
         mixed = await mixing
     finally:
-        for future in (graphics, clips):
-            future.cancel()
+        for part in parts:
+            part.cancel()
+        await asyncio.gather(*parts, return_exceptions=True)
     return await _deliver(production, wanted, profile, name, key, inputs, picture, mixed, heard, circled)
 
 
@@ -95,7 +99,7 @@ def used_inputs(production: Production, circled: Mapping[str, Circled], heard: S
 
 
 async def _clip(production: Production, shot: str, task: asyncio.Task[Circled], profile: Profile, ratio: str) -> Clip:
-    circled = await task
+    circled = await asyncio.shield(task)  # a film that cannot be finished must not end the buying of a shot
     cut = production.cut.shot(shot)
     label = slate(production.plan.campaign, shot, profile.name, "conform")
     made = await conform(label, production, circled.result.blob, cut.in_frame, cut.shown, profile, ratio)

@@ -270,6 +270,7 @@ def run_lines(record: Mapping[str, Any], films: Sequence[Mapping[str, Any]]) -> 
         f"{sum(made.values())} steps made, {sum(kept.values())} kept, {record['cpu_seconds']:.0f} s of processor time"
     ]
     lines += [f"  {film['file']}  {film['facts']}" for film in films]
+    lines += [f"  note: {notice}" for notice in record["notices"]]
     lines += [f"  {_problem_line(p)}" for p in record["problems"]]
     return lines
 

@@ -8,13 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextvars import ContextVar
+from pathlib import Path
 
 from infra.events import Events
 
 
 class RunConsole:
-    def __init__(self, events: Events | None = None) -> None:
+    """`home`: the `.shotrunner` folder of the project whose settings count; None on a worker, which has its own."""
+
+    def __init__(self, events: Events | None = None, home: Path | None = None) -> None:
         self.events = events or Events()
+        self.home = home
         self.stopping = False
         self._stoppers: list[Callable[[], None]] = []
 

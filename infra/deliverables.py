@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 
-from infra.blobs import read_blob
+from infra.blobs import has_blob, read_blob
 from infra.files import place_file
 from infra.media.steps import STEPS
 from infra.records import read_record
@@ -34,10 +34,11 @@ def file_name(plan: Plan, spot: Spot, wanted: Deliver, frames: int) -> str:
 def find_deliverable(
     store: ObjectStore, plan: Plan, inputs: Mapping[str, str], profile: Profile, wanted: Deliver
 ) -> tuple[str, DeliverableIndex | None]:
-    """The finish key, and the index that the store has under it."""
+    """The finish key, and the index that the store has under it, if its files are still there."""
     key = finish_key(plan, inputs, profile, wanted.ratio, wanted.version, STEPS)
     where = deliverable_index_key(plan.campaign, variant_name(wanted.ratio, wanted.profile), key[:12])
-    return key, read_record(store, where, DeliverableIndex)
+    index = read_record(store, where, DeliverableIndex)
+    return key, index if index and all(has_blob(store, blob) for blob in index.files.values()) else None
 
 
 def copy_out(store: ObjectStore, index: DeliverableIndex, folder: Path) -> list[Path]:

@@ -72,7 +72,9 @@ class Production:
     work: Path
     lease: HeldLease
     started: dt.datetime
+    console: RunConsole
     problems: list[ShotrunnerError] = field(default_factory=list)
+    notices: list[str] = field(default_factory=list)  # what went on without being a failure
     calls: int = 0  # creates sent by this run
     spent: int = 0  # credits settled by this run
 
@@ -157,8 +159,11 @@ def new_run_id(clock: Clock) -> str:
     return f"{clock.now():%Y%m%d-%H%M}-{secrets.token_hex(2)}"
 
 
-def home_of(store_url: str) -> Path:
-    """Where the backlot and half-finished work lie: beside a store that is a folder, else in the current folder."""
+def home_of(store_url: str, console: RunConsole) -> Path:
+    """Where the backlot and half-finished work lie: in the project of whoever started the run, so that its settings
+    count; on a worker beside a store that is a folder, else in the current folder."""
+    if console.home is not None:
+        return console.home
     if "://" in store_url or store_url == "memory:":
         return Path.cwd() / ".shotrunner"
     return Path(store_url).parent
@@ -176,12 +181,12 @@ async def open_production(
     """Takes the campaign's lease, starts the backlot if the plan films there, and closes everything at the end."""
     clock = clock or SystemClock()
     events = console.events
-    home = home_of(store_url)
+    home = home_of(store_url, console)
     store = open_store(store_url, home.parent)
     plan = read_plan(store, plan_digest)
     spot, brand = plan.read_spot(), plan.read_brand()
     models, profiles = load_models(), load_profiles()
-    lease = acquire_lease(store, clock, plan.campaign)
+    lease = await asyncio.to_thread(acquire_lease, store, clock, plan.campaign)
     keeper = asyncio.create_task(lease.keep())
     work = home / "work"
     steps = StepRunner(store, work, clock, media_jobs(settings), events)
@@ -200,18 +205,19 @@ async def open_production(
                 plan=plan_digest,
                 lease_nonce=lease.nonce,
                 poll_seconds=0.25 if plan.video_service == BACKLOT else 5.0,
-                rebuy_unknown=plan.options.rebuy_unknown or spot.generate.retry.on_unknown == "rebuy",
+                rebuy_unknown=plan.rebuys_unknown,
                 slots=slots,
                 on_event=lambda event: events.emit(**event),
             )
             production = Production(
                 plan=plan, run_id=new_run_id(clock), spot=spot, brand=brand, cut=cut_of(spot, models), models=models,
                 profiles=profiles, store=store, clock=clock, settings=settings, events=events, buyer=buyer,
-                steps=steps, work=work, lease=lease, started=clock.now(),
+                steps=steps, work=work, lease=lease, started=clock.now(), console=console,
             )  # fmt: skip
             events.listen(_count_creates(production))
             console.on_stop(buyer.stop)
-            keeper.add_done_callback(_stop_without_lease(buyer))
+            console.on_stop(steps.stop)
+            keeper.add_done_callback(_stop_when_lost(production))
             events.emit("run", run_id=production.run_id, campaign=plan.campaign)
             try:
                 yield production
@@ -224,14 +230,18 @@ async def open_production(
         await asyncio.to_thread(lease.release)
 
 
-def _stop_without_lease(buyer: Buyer) -> Callable[[asyncio.Task[None]], None]:
-    """Whoever has lost the campaign's lease must not buy for it any more."""
+def _stop_when_lost(production: Production) -> Callable[[asyncio.Task[None]], None]:
+    """Without its lease a run buys nothing more; what it paid it still collects."""
 
-    def ended(keeper: asyncio.Task[None]) -> None:
-        if not keeper.cancelled() and keeper.exception() is not None:
-            buyer.stop()
+    def lost(keeper: asyncio.Task[None]) -> None:
+        if keeper.cancelled():
+            return
+        error = keeper.exception()
+        if isinstance(error, ShotrunnerError):
+            production.problems.append(error)
+        production.buyer.stop()
 
-    return ended
+    return lost
 
 
 def _count_creates(production: Production) -> Any:

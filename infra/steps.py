@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 from infra.blobs import blob_file, has_blob, put_blob
 from infra.clock import Clock
-from infra.errors import PreconditionFailedError
+from infra.errors import PreconditionFailedError, StoppedError
 from infra.events import Events
 from infra.media.steps import STEPS, run_step_process
 from infra.records import create_record, read_record
@@ -46,6 +46,7 @@ class StepRunner:
         self._events = events
         self._slots = asyncio.Semaphore(slots)
         self._running: dict[str, asyncio.Task[StepResult]] = {}
+        self._stopped = False
         self.made: dict[str, int] = {}
         self.kept: dict[str, int] = {}
         self.cpu_seconds = 0.0
@@ -64,7 +65,12 @@ class StepRunner:
         if running is None:
             running = asyncio.create_task(self._run(key, name, params, inputs, kind), name=name)
             self._running[key] = running
-        return await asyncio.shield(running) if not running.done() else running.result()
+        try:
+            return await asyncio.shield(running)
+        except asyncio.CancelledError:
+            if self._stopped and running.cancelled():
+                raise StoppedError("nothing more is made", remedy="Run again: it goes on from here.") from None
+            raise
 
     async def _run(
         self, key: str, name: str, params: Mapping[str, Any], inputs: Mapping[str, BlobRef], kind: Any
@@ -73,6 +79,8 @@ class StepRunner:
         if known is not None:
             self.kept[name] = self.kept.get(name, 0) + 1
             return known
+        if self._stopped:
+            raise StoppedError("nothing more is made", remedy="Run again: it goes on from here.")
         async with self._slots:
             return await self._make(key, name, params, inputs, kind)
 
@@ -105,6 +113,12 @@ class StepRunner:
             # another process made the same step, or its bytes had been lost and are now back: same key, same bytes
             return record
         return record
+
+    def stop(self) -> None:
+        """Steps that still run are ended, and none is started: whoever waits for one gets StoppedError."""
+        self._stopped = True
+        for task in self._running.values():
+            task.cancel()
 
     async def cancel(self) -> None:
         """Ends every step that still runs, with its child process."""

@@ -11,7 +11,7 @@ from typing import Any
 import jinja2
 
 import infra
-from infra.blobs import put_blob, read_blob
+from infra.blobs import has_blob, put_blob, read_blob
 from infra.errors import QualityError, ShotrunnerError
 from infra.ledger import spent_and_reserved
 from infra.production import Production
@@ -23,7 +23,7 @@ from manifests.journal import BlobRef, Problem, RunRecord, Selection, StepResult
 from manifests.naming import deliverable_index_key, run_key
 from manifests.plan import Planner
 from manifests.prompts import review_questions
-from manifests.walk import Numbered, Walk, circled_number
+from manifests.walk import Numbered, Walk, circled_number, is_tie
 from tasks.policy import production_task
 
 TEMPLATES = Path(infra.__file__).parent / "templates"
@@ -74,7 +74,7 @@ def _record(production: Production, finished: Sequence[Finished], flow_run: str,
             deliverable_index_key(f.index.campaign, f.index.variant, f.index.key[:12]) for f in finished
         ),
         dailies=dailies,
-        notices=production.plan.notices,
+        notices=(*production.plan.notices, *production.notices),
     )
 
 
@@ -168,7 +168,7 @@ def _why(selection: Selection | None, numbers: Sequence[Numbered], chosen: Numbe
     score = choice.score or 0.0
     if not rivals:
         return f"the only usable one (score {score:.3f})"
-    if max(rivals) >= score - 0.01:
+    if is_tie(max(rivals), score):
         return f"score {score:.3f}; another within 0.01, the lower number wins"
     return f"best score {score:.3f}, next {max(rivals):.3f}"
 
@@ -213,6 +213,8 @@ def _state_words(numbered: Numbered) -> str:
     return numbered.state.value
 
 
-def _picture(production: Production, record: StepResult) -> str:
+def _picture(production: Production, record: StepResult) -> str | None:
+    if not has_blob(production.store, record.files["poster.jpg"]):
+        return None  # lost intermediate bytes; the take itself is there
     data = base64.b64encode(read_blob(production.store, record.files["poster.jpg"])).decode()
     return f"data:image/jpeg;base64,{data}"
