@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import cv2
@@ -47,19 +47,23 @@ def paint_still(
     words = prompt.lower()
     backdrops, subjects = _load_references(references)
     framing = _read_framing(words, bool(subjects), rng)
+    busts, things = [s for s in subjects if s.bust], [s for s in subjects if not s.bust]
     if backdrops:
         picture = _frame_backdrop(backdrops[0], width, height, framing, rng, alone=not subjects)
     else:
         picture = paint_scene(prompt, width, height, rng)
-        if not subjects and not re.search(OUTDOORS, words):
-            lay_worktop(picture, words, rng, height * 0.74)
-            _stand_cup(picture, words, rng, width * framing.place, height * 0.87, height * 0.24)
-    things = [s for s in subjects if not s.bust]
-    if things or (re.search(r"\bcup\b|\bmug\b", words) and not subjects and backdrops):
-        lay_worktop(picture, words, rng, height * (framing.surface - 0.17))
+    indoors = not backdrops and not re.search(OUTDOORS, words)
+    lone_cup = not subjects and (indoors or bool(re.search(r"\bcups?\b|\bmugs?\b", words)))
+    together = 0.16 if busts and things else 0.0  # people stand behind what is on the worktop, and beside it
+    for bust in busts:
+        _place_bust(picture, bust, replace(framing, place=framing.place + together), rng)
+    if together:
+        framing = replace(framing, close=framing.close * 0.3, place=framing.place - together, surface=0.96)
+    if things or lone_cup:
+        lay_worktop(picture, words, rng, height * (framing.surface - (0.09 if together else 0.17)))
+    if lone_cup:
+        _stand_cup(picture, words, rng, width * framing.place, height * framing.surface, height * 0.25)
     _place_things(picture, words, things, framing, rng)
-    for bust in (s for s in subjects if s.bust):
-        _place_bust(picture, bust, framing, rng)
     finished = grade_picture(picture, words, rng)
     Image.fromarray(brush.to_bytes(finished)).save(out, "PNG", compress_level=4)
 
@@ -155,7 +159,8 @@ def _place_things(
     h, w = picture.shape[:2]
     with_cup = bool(re.search(r"\bcups?\b|\bmugs?\b", words))
     base = h * framing.surface
-    size = h * (0.34 + 0.36 * framing.close) * float(rng.uniform(0.96, 1.04))
+    room = min(1.0, 1.2 * w / h)  # an upright frame is narrow before it is low
+    size = h * room * (0.34 + 0.36 * framing.close) * float(rng.uniform(0.96, 1.04))
     if things and re.search(r"\bpour|\btilted over\b", words):
         _pour(picture, words, things[0], w * min(framing.place, 0.42), base, size, rng)
         return
@@ -166,9 +171,7 @@ def _place_things(
         _stand(picture, thing, x, base, size)
         if with_cup and number == len(things) - 1:
             _stand_cup(picture, words, rng, x + reach * 0.5 + size * 0.22, base + size * 0.05, size * 0.32)
-    if not things and with_cup:
-        _stand_cup(picture, words, rng, w * framing.place, base, h * 0.26)
-    if re.search(r"\bsteam|\bvapou?r", words) and (things or with_cup):
+    if things and re.search(r"\bsteam|\bvapou?r", words):
         lay_steam(picture, rng, w * framing.place - size * 0.42, base - size * 0.62, size * 0.5, 0.2)
 
 
@@ -240,6 +243,7 @@ def _spout_is_left(alpha: Mask) -> bool:
 def _place_bust(picture: Picture, bust: Subject, framing: Framing, rng: np.random.Generator) -> None:
     h, w = picture.shape[:2]
     size = h * (0.80 + 0.22 * framing.close) * float(rng.uniform(0.98, 1.03))
+    size = min(size, 1.25 * w * bust.alpha.shape[0] / bust.alpha.shape[1])
     colour, alpha = _scaled(bust, size / bust.alpha.shape[0])
     left = round(w * framing.place - alpha.shape[1] / 2)
     top = h - alpha.shape[0] + round(0.012 * h)
