@@ -16,6 +16,7 @@ from infra.errors import MediaError
 from infra.media.boxes import MOVIE_TICKS
 from infra.media.ffmpeg import run_ffmpeg
 from infra.media.probe import AGAIN, VideoFacts, probe_image, probe_video
+from infra.media.x264 import write_x264_params
 
 KEY_FRAMES = 48  # the longest distance that a seek has to decode through
 CRF = 14
@@ -175,7 +176,7 @@ def _encoding(params: Params) -> list[str]:
     return [
         *("-r", params.rate, "-fps_mode", "cfr", "-frames:v", str(params.frames)),
         *("-c:v", "libx264", "-preset", "veryfast", "-crf", str(CRF), "-pix_fmt", "yuv420p", "-threads", "1"),
-        *("-x264-params", f"keyint={KEY_FRAMES}:min-keyint=1:scenecut=0:open-gop=0"),
+        *("-x264-params", write_x264_params(keyint=KEY_FRAMES, scenecut=0)),
         *("-force_key_frames", f"expr:{forced}"),
         *("-video_track_timescale", str(rate.numerator * (1 if rate.denominator > 1 else 512))),
         *("-fflags", "+bitexact", "-flags:v", "+bitexact", "-map_metadata", "-1", "-map_chapters", "-1"),

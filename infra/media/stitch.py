@@ -24,6 +24,7 @@ from infra.media.colour import Plane, Planes, read_planes, write_planes
 from infra.media.probe import AGAIN, probe_video
 from infra.media.reader import FrameReader
 from infra.media.timeline import OverlaySpan, Timeline
+from infra.media.x264 import write_x264_params
 from manifests.catalogue import VideoSettings
 
 SECTION_FRAMES = 180
@@ -105,9 +106,8 @@ def _render_section(params: Params, inputs: Mapping[str, Path], span: tuple[int,
 
 def _encoder_options(params: Params) -> dict[str, str]:
     video = params.video
-    private = {"keyint": video.gop_frames, "min-keyint": 1, "open-gop": 0, "threads": 1, "lookahead-threads": 1}
-    if params.width * params.height > LARGE_PICTURE:
-        private["rc-lookahead"] = 20  # forty frames of 2160 lines are half a gigabyte
+    # forty frames of 2160 lines are half a gigabyte
+    memory = {"rc_lookahead": 20} if params.width * params.height > LARGE_PICTURE else {}
     options = {"preset": video.preset, "profile": video.profile}
     if video.bitrate_kbps:
         options["b"] = f"{video.bitrate_kbps}k"
@@ -115,7 +115,7 @@ def _encoder_options(params: Params) -> dict[str, str]:
         options["crf"] = str(video.crf if video.crf is not None else 18)
     if video.maximum_kbps:
         options |= {"maxrate": f"{video.maximum_kbps}k", "bufsize": f"{video.maximum_kbps}k"}
-    return options | {"x264-params": ":".join(f"{key}={value}" for key, value in private.items())}
+    return options | {"x264-params": write_x264_params(keyint=video.gop_frames, **memory)}
 
 
 def _ticks_per_second(rate: Fraction) -> int:
