@@ -153,7 +153,7 @@ class _Encoder:
         stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
         stream.time_base = 1 / rate
         stream.codec_context.thread_count = 1
-        stream.codec_context.options = {"preset": "ultrafast", "crf": "18", "x264-params": "deblock=0,0"}
+        stream.codec_context.options = {"preset": "ultrafast", "crf": "18", "x264-params": "deblock=0,0:ipratio=1.1"}
         stream.codec_context.color_primaries = 1
         stream.codec_context.color_trc = 1
         stream.codec_context.colorspace = 1

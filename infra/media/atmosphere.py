@@ -18,7 +18,7 @@ Planes = tuple[Plane, Plane, Plane]
 Matrix = NDArray[np.float64]
 Field = NDArray[np.float32]
 
-_GRAIN = 1.15  # standard deviation in 8-bit steps
+_GRAIN = 1.5  # standard deviation in 8-bit steps
 _TILES = 5
 
 

