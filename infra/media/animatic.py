@@ -19,6 +19,7 @@ from infra.errors import MediaError
 from infra.media.atmosphere import Atmosphere
 from infra.media.moves import Matrix, parse_move, plan_path
 from infra.media.slate_line import SlateLine
+from infra.media.x264 import write_x264_params
 
 Plane = NDArray[np.uint8]
 Planes = tuple[Plane, Plane, Plane]
@@ -153,7 +154,9 @@ class _Encoder:
         stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
         stream.time_base = 1 / rate
         stream.codec_context.thread_count = 1
-        stream.codec_context.options = {"preset": "ultrafast", "crf": "18", "x264-params": "deblock=0,0:ipratio=1.1"}
+        # Fast, with the loop filter back on; P frames near the quality of I frames, or the grain starts late.
+        parameters = write_x264_params() + ":deblock=0,0:ipratio=1.1"
+        stream.codec_context.options = {"preset": "ultrafast", "crf": "18", "x264-params": parameters}
         stream.codec_context.color_primaries = 1
         stream.codec_context.color_trc = 1
         stream.codec_context.colorspace = 1
