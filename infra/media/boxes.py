@@ -146,7 +146,8 @@ def _flatten(data: bytes) -> dict[bytes, bytes]:
     found: dict[bytes, bytes] = {}
     for kind, payload in _children(data):
         if kind in CONTAINERS:
-            found |= _flatten(payload)
+            # the outermost wins: MOV has a second handler box, of the data, deeper down
+            found = _flatten(payload) | found
         else:
             found.setdefault(kind, payload)
     return found

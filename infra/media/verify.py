@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from infra.errors import MediaError
+from infra.errors import MediaError, ProgramMissingError
 from infra.media.loudness import Loudness, measure_loudness
 from infra.media.out_frame import decode_frames
 from infra.media.probe import VideoFacts, probe_video
@@ -45,12 +45,12 @@ def run(params: Params, inputs: Mapping[str, Path], out: Path) -> dict[str, obje
         )
     path = inputs["file"]
     facts = probe_video(path)
-    loudness = measure_loudness(path) if facts.audio else None
+    loudness, damage = _hear(path) if facts.audio else (None, "")
     checks = [
         *_check_container(params.profile, facts),
         *_check_picture(params, facts),
         *_check_length(params, facts),
-        *_check_sound(params, facts, loudness),
+        *_check_sound(params, facts, loudness, damage),
         _check_decoding(path),
     ]
     return {
@@ -58,6 +58,16 @@ def run(params: Params, inputs: Mapping[str, Path], out: Path) -> dict[str, obje
         "checks": [check._asdict() for check in checks],
         "measured": _measured(facts, loudness),
     }
+
+
+def _hear(path: Path) -> tuple[Loudness | None, str]:
+    """The loudness, or why the sound cannot be decoded: damage is a finding here, a missing program is not."""
+    try:
+        return measure_loudness(path), ""
+    except ProgramMissingError:
+        raise
+    except MediaError as error:
+        return None, error.detail
 
 
 def _check_container(profile: Profile, facts: VideoFacts) -> Iterator[Check]:
@@ -137,10 +147,10 @@ def _check_presented(profile: Profile, facts: VideoFacts, length: Fraction) -> I
         yield Check("edit lists", "none that is out of the ordinary", found, facts.plain_edits is True)
 
 
-def _check_sound(params: Params, facts: VideoFacts, loudness: Loudness | None) -> Iterator[Check]:
+def _check_sound(params: Params, facts: VideoFacts, loudness: Loudness | None, damage: str) -> Iterator[Check]:
     audio, target = params.profile.audio, params.profile.loudness
     if loudness is None:
-        yield Check("sound", f"{audio.codec}, {audio.channels} channels", "no sound", ok=False)
+        yield Check("sound", f"{audio.codec}, {audio.channels} channels", damage or "no sound", ok=False)
         return
     track = facts.audio[0]
     wanted, found = f"{audio.codec} LC", f"{track.codec} {track.profile}".strip()

@@ -92,7 +92,7 @@ def test_a_still_is_held_for_as_long_as_asked(tmp_path: Path) -> None:
     assert max(float(np.abs(luma.astype(int) - lumas[0]).mean()) for luma in lumas) < 2
     middle = picture[(400 - 169) // 2 :][:169]  # 16:9 of a tall picture, from its middle
     wanted = 16 + cv2.resize(middle.astype(np.float32), (480, 270), interpolation=cv2.INTER_CUBIC) * 219 / 255
-    assert np.abs(wanted - lumas[20]).mean() < 3
+    assert np.abs(wanted - lumas[20]).mean() < 6, "sharpened, but this part of this picture"
 
 
 def test_a_turned_photograph_stands_upright(tmp_path: Path) -> None:
