@@ -20,6 +20,7 @@ from infra.console import CONSOLE, RunConsole
 from infra.deliverables import copy_out, find_deliverable
 from infra.errors import ApprovalNeededError, RightsError, ShotrunnerError
 from infra.files import place_file
+from infra.media.ffmpeg import find_ffmpeg
 from infra.records import read_record
 from infra.runs import last_run
 from infra.storage.base import ObjectStore
@@ -44,6 +45,10 @@ def apply_prepared(prepared: Prepared, out: Path | None, *, yes: bool, json: boo
     finished = _finished(prepared.store, plan, prepared.planner)
     if finished is not None:
         return _nothing_to_do(prepared.store, plan, finished, folder, json=json)
+    find_ffmpeg()  # told before anything is paid, not after
+    if not json:
+        for line in views.run_header(plan):
+            views.say(line)
     _confirm(plan, yes=yes)
     digest = store_inputs(prepared)
     return run_flow(plan, digest, prepared.store, prepared.store_url, prepared.home, folder, json=json)
@@ -131,8 +136,6 @@ def run_flow(
     CONSOLE.set(console)
     seen: dict[str, Any] = {}
     console.events.listen(seen.update)  # the last run_id stays
-    if plan.video_service == "backlot" and not json:
-        views.say("backlot: no vendor key is set, nothing will be spent")
     if json:
         console.events.listen(views.print_json)
         code = _drive(console, digest, store_url, home)

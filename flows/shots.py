@@ -116,7 +116,7 @@ async def _circle(production: Production, want: Want, body: Mapping[str, object]
         await asyncio.to_thread(circle_take, production.store, walk.segment, want.address, choice)
         production.events.emit("circled", address=want.address, what=want.what, take=chosen.number, by="score")
     production.notices += [
-        f"{want.address}/{want.what}-{n.number} is held: its answer was lost, perhaps paid; --rebuy-unknown buys it anew"
+        f"{want.address}/{want.what}-{n.number} is held: its answer was lost; --rebuy-unknown buys it anew"
         for n in walk.of(TakeState.UNKNOWN)
     ]
     return Circled(want, chosen, walk)

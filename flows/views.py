@@ -194,6 +194,17 @@ def _needs(plan: Plan, profiles: Mapping[str, Profile]) -> list[str]:
 # --- a run ---
 
 
+def run_header(plan: Plan) -> list[str]:
+    """What is about to happen, and what will not."""
+    purse = "credits" if plan.paid else "play credits"
+    lines = [] if plan.paid else ["backlot: no vendor key is set, nothing will be spent"]
+    most = f", up to {plan.totals.up_to:,} with retakes" if plan.totals.up_to > plan.totals.credits else ""
+    lines.append(f"{plan.campaign}: {_count(len(plan.purchases), 'purchase')}, {plan.totals.credits:,} {purse}{most}")
+    if plan.not_applied:
+        lines.append(f"not applied yet: {', '.join(plan.not_applied)}")
+    return [*lines, *(f"note: {notice}" for notice in plan.notices)]
+
+
 class RunView:
     """Turns a run's events into lines: a bar and a line for each thing done on a terminal, plain lines elsewhere."""
 

@@ -80,7 +80,8 @@ def finish_key(
 def film_facts(verified: Mapping[str, Any]) -> str:
     """One line of measured facts of a deliverable, from what `verify` found."""
     measured, verdict = verified["measured"], "ok" if verified["ok"] else "FAIL"
-    loudness = "silent" if measured["lufs"] is None else f"{measured['lufs']:.1f} LUFS  TP {measured['true_peak']:.1f}"
+    silent = measured["lufs"] is None or measured["lufs"] <= -70  # the meter's floor
+    loudness = "silent" if silent else f"{measured['lufs']:.1f} LUFS  TP {measured['true_peak']:.1f}"
     return (
         f"{measured['width']}×{measured['height']}  {measured['frames']} frames  "
         f"{float(measured['presented_seconds']['video']):.3f} s  {loudness}  {verdict}"
