@@ -23,7 +23,7 @@ def spoken_text(text: str, say: Mapping[str, str]) -> str:
     words = []
     for word in text.split():
         core = word.strip(PUNCTUATION)
-        words.append(word.replace(core, say[core]) if core in say else word)
+        words.append(word.replace(core, say[core]) if core and core in say else word)
     return " ".join(words)
 
 
