@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import cyclopts
-from cyclopts import Parameter
+from cyclopts import Parameter, validators
 from pydantic import ValidationError
 
 from flows import views
@@ -41,6 +41,13 @@ Manifest = Annotated[Path, Parameter(help="A manifest of kind spot.")]
 Set = Annotated[tuple[str, ...], Parameter(name="--set", help="Override a value: --set budget.credits=900.")]
 Rebuy = Annotated[bool, Parameter(help="Buy again what may have been paid.")]
 Strict = Annotated[bool, Parameter(help="Exit 2 for warnings, too.")]
+Port = Annotated[
+    int, Parameter(help="0 takes a free one.", show_default=True, validator=validators.Number(gte=0, lte=65535))
+]
+Latency = Annotated[
+    float,
+    Parameter(help="Seconds that a generation takes at least.", show_default=True, validator=validators.Number(gte=0)),
+]
 Detailed = Annotated[bool, Parameter(help="Exit 10 when there is something to do.")]
 
 
@@ -60,24 +67,31 @@ def exit_code_of(error: BaseException) -> int:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Entry point of the command. Always ends by SystemExit."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
     try:
-        code = app(arguments, exit_on_error=False, print_error=False, result_action="return_value")
+        code = app(words, exit_on_error=False, print_error=False, result_action="return_value")
     except (ManifestError, ShotrunnerError, ValidationError, cyclopts.CycloptsError, KeyboardInterrupt) as error:
-        _tell(error)
         code = exit_code_of(error)
+        _tell(error, code, words)
     sys.exit(code or 0)
 
 
-def _tell(error: BaseException) -> None:
+def _tell(error: BaseException, code: int, words: Sequence[str]) -> None:
+    """People read standard error; a program that asked for JSON gets its object, too."""
+    if hasattr(error, "status"):  # a run has told its problems already
+        return
     if isinstance(error, ManifestError):
         views.say_diagnostics(error.diagnostics)
     elif isinstance(error, ValidationError):
         for item in error.errors(include_url=False, include_input=False):
             views.say(f"settings: {'.'.join(map(str, item['loc']))}: {item['msg']}", stream=sys.stderr)
-    elif isinstance(error, KeyboardInterrupt):
-        views.say("interrupted", stream=sys.stderr)
-    elif not hasattr(error, "status"):  # a run has told its problems already
-        views.say(str(error), stream=sys.stderr)
+    elif isinstance(error, cyclopts.CycloptsError):
+        command = words[0] if words and words[0] in app else ""
+        views.say(f"{error}\n    {' '.join(['shotrunner', command]).strip()} --help", stream=sys.stderr)
+    else:
+        views.say("interrupted" if isinstance(error, KeyboardInterrupt) else str(error), stream=sys.stderr)
+    if "--json" in words:
+        views.print_json(views.error_facts(error, code))
 
 
 @app.command
@@ -180,8 +194,14 @@ def run(
 
     options = _options(rebuy_unknown=rebuy_unknown, approve=approve, extra_credits=_extra(budget))
     if target.suffix == ".json":
-        return apply_prepared(prepare_stored(read_plan_file(target)), out, yes=yes, json=json)
-    prepared = make_plan(target, overrides=set_, accepted=accept_reference, options=options)
+        if set_ or options != _options():
+            raise ShotrunnerUsageError(
+                "a stored plan is carried out as it is: --set, --approve, --budget and --rebuy-unknown come too late",
+                remedy="run the manifest with them, or make the plan anew: `shotrunner plan M --set … --out plan.json`",
+            )
+        prepared = prepare_stored(read_plan_file(target), accepted=accept_reference)
+    else:
+        prepared = make_plan(target, overrides=set_, accepted=accept_reference, options=options)
     refuse_drift(prepared)
     if not json:
         views.say_diagnostics(prepared.checked.warnings)
@@ -352,11 +372,11 @@ def init(
 @app.command
 def backlot(
     *,
-    port: Annotated[int, Parameter(help="0 takes a free one.", show_default=True)] = 8799,
+    port: Port = 8799,
     folder: Annotated[Path, Parameter(help="Its tasks, balance and request log.", show_default=True)] = Path(
         ".shotrunner/backlot"
     ),
-    latency: Annotated[float, Parameter(help="Seconds that a generation takes at least.", show_default=True)] = 1.0,
+    latency: Latency = 1.0,
     faults: Annotated[Path | None, Parameter(help="A file of rules: which call misbehaves, and how.")] = None,
     json: Json = False,
 ) -> int:

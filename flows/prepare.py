@@ -349,7 +349,7 @@ def _put_once(store: ObjectStore, key: str, data: bytes, content_type: str) -> N
         return  # the same manifest was run before
 
 
-def prepare_stored(plan: Plan) -> Prepared:
+def prepare_stored(plan: Plan, accepted: Sequence[str] = ()) -> Prepared:
     """A stored plan with the files that it was made from, in the project of the current folder.
 
     Raises StalePlanError when the manifest, a file, a price, a service or the ledger has moved since. What the plan
@@ -358,7 +358,7 @@ def prepare_stored(plan: Plan) -> Prepared:
     path = find_root(Path.cwd() / "plan.json") / plan.manifest
     if not path.is_file():
         raise StalePlanError(f"its manifest {plan.manifest} is not here", remedy="run it from its project's folder")
-    fresh = make_plan(path, overrides=plan.overrides, options=plan.options)
+    fresh = make_plan(path, overrides=plan.overrides, accepted=accepted, options=plan.options)
     now = fresh.plan
     reasons = {
         "the manifest": (plan.manifest_digest, now.manifest_digest),
@@ -378,10 +378,14 @@ def prepare_stored(plan: Plan) -> Prepared:
 
 
 def read_plan_file(path: Path) -> Plan:
-    """A plan that `plan --out` wrote. Raises ShotrunnerError when it is none."""
+    """A plan that `plan --out` wrote. Raises NotAPlanError when it is none."""
     try:
         return Plan.model_validate(json.loads(path.read_bytes()))
     except (OSError, ValueError) as error:
-        raise ShotrunnerError(
-            f"{path} is not a plan: {error}", remedy="make one with `shotrunner plan M --out`"
-        ) from error
+        why = error.strerror if isinstance(error, OSError) else str(error).partition("\n")[0]
+        raise NotAPlanError(f"{path}: {why}", remedy="make one with `shotrunner plan M --out plan.json`") from error
+
+
+class NotAPlanError(ShotrunnerError):
+    summary = "not a plan"
+    exit_code = 2

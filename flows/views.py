@@ -8,11 +8,12 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
 from decimal import Decimal
 from typing import IO, Any
 
 from manifests.catalogue import ModelCard, Profile
-from manifests.diagnostics import Diagnostic, format_diagnostic
+from manifests.diagnostics import Diagnostic, ManifestError, format_diagnostic
 from manifests.estimate import estimate_seconds
 from manifests.expand import Want
 from manifests.plan import Action, Plan, Verb
@@ -36,6 +37,18 @@ def say_diagnostics(problems: Sequence[Diagnostic]) -> None:
     counts += [_count(warnings, "warning")] if warnings else []
     if counts:
         say(", ".join(counts), stream=sys.stderr)
+
+
+def error_facts(error: BaseException, code: int) -> dict[str, Any]:
+    """What stopped a command, as data; a diagnostic's `file`, `line` and `column` say where."""
+    if isinstance(error, ManifestError):
+        problems = [asdict(d) | asdict(d.where) for d in error.diagnostics]
+        for problem in problems:
+            del problem["where"]
+    else:
+        summary, remedy = getattr(error, "summary", type(error).__name__), getattr(error, "remedy", "")
+        problems = [{"summary": summary, "detail": getattr(error, "detail", str(error)), "remedy": remedy}]
+    return {"message_type": "error", "exit_code": code, "problems": problems}
 
 
 def _count(number: int, thing: str) -> str:
