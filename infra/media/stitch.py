@@ -29,9 +29,11 @@ from manifests.catalogue import VideoSettings
 
 SECTION_FRAMES = 180
 MEMORY_BYTES = 800_000_000  # for all encoders of this process together
+FRAMES_HELD = 100  # by one encoder and its decoders, in frames' worth of bytes
 BT709 = 1
 LIMITED_RANGE = 1
-LARGE_PICTURE = 1920 * 1200
+LARGE_PICTURE = 1280 * 800
+SHORT_LOOKAHEAD = 24  # x264's own 40 hold 200 MB at 1080 lines and 800 MB at 2160, for every encoder
 
 
 class Params(Timeline):
@@ -79,8 +81,7 @@ def divide_film(params: Params) -> list[tuple[int, int]]:
 
 
 def _count_workers(params: Params, sections: int) -> int:
-    lookahead = 60 if params.width * params.height > LARGE_PICTURE else 100
-    each = params.width * params.height * 3 // 2 * lookahead
+    each = params.width * params.height * 3 // 2 * FRAMES_HELD
     return max(1, min(len(os.sched_getaffinity(0)), MEMORY_BYTES // each, sections))
 
 
@@ -106,8 +107,7 @@ def _render_section(params: Params, inputs: Mapping[str, Path], span: tuple[int,
 
 def _encoder_options(params: Params) -> dict[str, str]:
     video = params.video
-    # forty frames of 2160 lines are half a gigabyte
-    memory = {"rc_lookahead": 20} if params.width * params.height > LARGE_PICTURE else {}
+    memory = {"rc_lookahead": SHORT_LOOKAHEAD} if params.width * params.height > LARGE_PICTURE else {}
     options = {"preset": video.preset, "profile": video.profile}
     if video.bitrate_kbps:
         options["b"] = f"{video.bitrate_kbps}k"
