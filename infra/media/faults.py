@@ -10,8 +10,9 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
-from infra.media.signals import Series, Signals
+from infra.media.signals import LIT, Series, Signals
 
+WHOLE_LINE, HALF_LINE = 0.9, 0.5  # shares
 MOST_POPS = 3  # more of them in one take is flicker
 
 
@@ -82,19 +83,27 @@ def _find_black(signals: Signals) -> Iterator[Fault]:
 
 
 def _find_bars(signals: Signals) -> Iterator[Fault]:
-    """Dark edges that no frame ever lights, with a sharp end: bars in pairs are a letterbox."""
-    for name, series in (("rows", signals.rows), ("columns", signals.columns)):
-        ends = (_bar(series), _bar(series[::-1]))
-        if min(ends) > 4:
-            yield _at("letterbox", f"black bars: {ends[0]} and {ends[1]} of {len(series)} {name}", "reject")
-        elif max(ends) > 4:
-            yield _at("border", f"a black edge: {max(ends)} of {len(series)} {name}", "review")
+    """Dark edges that no frame ever lights and that end in a straight line: in pairs they are a letterbox.
+
+    A product on black has dark edges too, but no line where they end.
+    """
+    for name, series, shares in (
+        ("rows", signals.rows, signals.row_shares),
+        ("columns", signals.columns, signals.column_shares),
+    ):
+        (first, first_line), (last, last_line) = _bar(series, shares), _bar(series[::-1], shares[::-1])
+        if min(first, last) > 4 and min(first_line, last_line) > WHOLE_LINE:
+            yield _at("letterbox", f"black bars: {first} and {last} of {len(series)} {name}", "reject")
+        elif max(first * (first_line > HALF_LINE), last * (last_line > HALF_LINE)) > 4:
+            yield _at("border", f"a black edge: {max(first, last)} of {len(series)} {name}", "review")
 
 
-def _bar(series: Series) -> int:
-    dark = int(np.argmax(series > 26)) if (series > 26).any() else 0
-    # one line of the small picture may straddle the edge
-    return dark if dark and series[min(dark + 1, len(series) - 1)] - series[dark - 1] > 25 else 0
+def _bar(series: Series, shares: Series) -> tuple[int, float]:
+    """How many lines are dark, and how much of the first lit one is lit."""
+    dark = int(np.argmax(series > LIT)) if (series > LIT).any() else 0
+    behind = min(dark + 1, len(series) - 1)  # one line of the small picture may straddle the edge
+    sharp = dark and series[behind] - series[dark - 1] > 25
+    return (dark, float(shares[behind])) if sharp else (0, 0.0)
 
 
 def _cut_frames(signals: Signals) -> list[int]:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 Series = NDArray[np.float64]
 LONG, SHORT = 320, 180  # the size at which motion is measured
 GRID = (9, 16)
+LIT = 26  # above every black that codecs make
 STRIP_FRAMES = 6
 
 
@@ -42,6 +43,8 @@ class Signals:
     likeness: Series  # correlation with the frame before, light and contrast taken out
     rows: Series  # brightest value ever seen in each row of the small picture
     columns: Series
+    row_shares: Series  # greatest share of a row that is ever lit at once
+    column_shares: Series
     decoded: int
     damage: str = ""  # the decoder's words where it stopped
     first: Plane | None = None  # the first small luma picture
@@ -97,6 +100,8 @@ class _Watch:
         self._first: Plane | None = None
         self._rows: Any = None
         self._columns: Any = None
+        self._row_shares: Any = 0.0
+        self._column_shares: Any = 0.0
         self._grid: Any = None
         self._values: list[tuple[float, ...]] = []
         self._kept: list[Plane] = []
@@ -111,6 +116,9 @@ class _Watch:
         luma = read_luma(frame)
         small = shrink(luma)
         rows, columns = small.max(axis=1), small.max(axis=0)
+        lit = small > LIT
+        self._row_shares = np.maximum(self._row_shares, lit.mean(axis=1))
+        self._column_shares = np.maximum(self._column_shares, lit.mean(axis=0))
         if self._before is None:
             self._first = small
             self._rows, self._columns = rows, columns
@@ -154,6 +162,8 @@ class _Watch:
             likeness=table[:, 11],
             rows=np.asarray(self._rows if self._rows is not None else [], np.float64),
             columns=np.asarray(self._columns if self._columns is not None else [], np.float64),
+            row_shares=np.atleast_1d(np.asarray(self._row_shares, np.float64)),
+            column_shares=np.atleast_1d(np.asarray(self._column_shares, np.float64)),
             decoded=len(table),
             damage=damage,
             first=self._first,

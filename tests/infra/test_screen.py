@@ -108,6 +108,15 @@ def test_something_that_vanishes_is_for_review_only(tmp_path: Path) -> None:
     assert told["ok"] is True
 
 
+def test_a_product_on_black_is_no_letterbox(tmp_path: Path) -> None:
+    def on_black(number: int, luma: Picture) -> Picture:
+        mask = np.zeros(luma.shape, np.uint8)
+        cv2.ellipse(mask, (155 + number // 20, 92), (90, 60), 0, 0, 360, 255, -1)
+        return np.where(mask > 0, luma, 16)
+
+    assert screen_take(film(tmp_path, on_black), tmp_path)["faults"] == []
+
+
 def test_poster_and_strip_show_the_take(tmp_path: Path) -> None:
     screen_take(film(tmp_path), tmp_path)
     with Image.open(tmp_path / "poster.jpg") as poster, Image.open(tmp_path / "strip.jpg") as strip:
