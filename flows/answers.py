@@ -143,6 +143,10 @@ def verify_file(path: Path, profile_name: str, ratio: str | None, frames: int) -
     if profile_name not in profiles:
         raise UnknownNameError(f"no profile {profile_name!r}", remedy=f"there are {', '.join(sorted(profiles))}")
     profile = profiles[profile_name]
+    if ratio is not None and ratio not in profile.sizes:
+        raise UnknownNameError(
+            f"{profile_name} has no size for {ratio!r}", remedy=f"there are {', '.join(profile.sizes)}"
+        )
     probe_video(path)  # what is no film at all is told before a process is started
     params = {
         "profile": profile.model_dump(mode="json"),

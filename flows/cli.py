@@ -34,6 +34,7 @@ app = cyclopts.App(
     version_flags=["--version"],
     help_format="markdown",  # the one that joins the lines of a paragraph
     default_parameter=Parameter(negative=(), show_default=False),
+    suppress_keyboard_interrupt=False,
 )
 
 Json = Annotated[bool, Parameter(name="--json", help="Answer in JSON.")]
