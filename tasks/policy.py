@@ -3,11 +3,14 @@ Prefect's. Steps remember by their own keys, and a purchase is never repeated by
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Coroutine
 from typing import Any, ParamSpec, TypeVar
 
 from prefect import task
 from prefect.cache_policies import NO_CACHE
+
+from infra.errors import ShotrunnerError
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -16,10 +19,19 @@ R = TypeVar("R")
 def production_task(
     name: str,
 ) -> Callable[[Callable[P, Coroutine[Any, Any, R]]], Callable[P, Coroutine[Any, Any, R]]]:
-    """An async task whose run is named by its `slate` argument. It returns records, never bytes."""
+    """An async task whose run is named by its `slate` argument. It returns records, never bytes. An error without an
+    address gets the slate: a person has to know where to look."""
 
     def decorate(function: Callable[P, Coroutine[Any, Any, R]]) -> Callable[P, Coroutine[Any, Any, R]]:
+        @functools.wraps(function)
+        async def named(*args: P.args, **kwargs: P.kwargs) -> R:
+            try:
+                return await function(*args, **kwargs)
+            except ShotrunnerError as error:
+                error.address = error.address or str(kwargs.get("slate", args[0] if args else name))
+                raise
+
         wrap = task(name=name, task_run_name="{slate}", cache_policy=NO_CACHE, persist_result=False, retries=0)
-        return wrap(function)
+        return wrap(named)
 
     return decorate

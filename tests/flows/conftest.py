@@ -1,0 +1,85 @@
+"""Real runs in a project of their own: the command in a child process, the backlot behind it, Prefect around it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+from projects import SHORT, Project, clean_environment, write_project
+
+
+@pytest.fixture(scope="session")
+def migrated_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A Prefect home with its database made, as `make setup` leaves one."""
+    home = tmp_path_factory.mktemp("prefect-home")
+    subprocess.run(
+        [sys.executable, "-m", "prefect", "server", "database", "upgrade", "--yes"],
+        env={**clean_environment(), "PREFECT_HOME": str(home), "PREFECT_SERVER_ANALYTICS_ENABLED": "false"},
+        check=True,
+        capture_output=True,
+        timeout=120,
+    )
+    return home
+
+
+@pytest.fixture(scope="session")
+def prefect_server(migrated_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A real server, as a team has one. The URL of its API."""
+    home = tmp_path_factory.mktemp("prefect-server")
+    shutil.copytree(migrated_home, home, dirs_exist_ok=True)
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    server = subprocess.Popen(
+        [sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port), "--no-ui"],
+        env={
+            **clean_environment(),
+            "PREFECT_HOME": str(home),
+            "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+            "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_FLUSH_INTERVAL": "1",
+        },
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    url = f"http://127.0.0.1:{port}/api"
+    try:
+        for _ in range(600):
+            try:
+                if httpx.get(f"{url}/health", timeout=2).status_code == 200:
+                    break
+            except httpx.HTTPError:
+                time.sleep(0.1)
+        else:
+            raise AssertionError("the Prefect server did not start")
+        yield url
+    finally:
+        os.killpg(server.pid, signal.SIGTERM)
+        try:
+            server.wait(10)
+        except subprocess.TimeoutExpired:
+            os.killpg(server.pid, signal.SIGKILL)
+            server.wait()
+
+
+@pytest.fixture
+def short_film(tmp_path: Path, prefect_server: str) -> Callable[..., Project]:
+    """`short_film((old, new), …)`: a project with the cheapest film, on the server that the session shares: an embedded
+    one would cost each run six seconds."""
+
+    def make(*changes: tuple[str, str]) -> Project:
+        project = write_project(tmp_path / "project", SHORT, "short", {"PREFECT_API_URL": prefect_server})
+        project.change(*changes)
+        return project
+
+    return make
