@@ -21,6 +21,7 @@ from infra.deliverables import copy_out, find_deliverable
 from infra.errors import ApprovalNeededError, RightsError, ShotrunnerError
 from infra.files import place_file
 from infra.media.ffmpeg import find_ffmpeg
+from infra.orchestrator import PrefectServer
 from infra.records import read_record
 from infra.runs import last_run
 from infra.storage.base import ObjectStore
@@ -148,18 +149,32 @@ def run_flow(
 
 def _drive(console: RunConsole, digest: str, store_url: str, home: Path) -> int:
     console.events.emit("starting", what="Prefect" if os.environ.get("PREFECT_API_URL") else "Prefect (its own server)")
-    prefect_environment(home)
-    from flows.campaign import ProductionError, produce
-
-    async def run() -> None:
-        asyncio.get_running_loop().add_signal_handler(signal.SIGINT, _interrupt, console)
-        await produce(plan=digest, store=store_url)
-
+    server = prefect_environment(home)
     try:
-        asyncio.run(run())
-    except ProductionError as error:
-        return error.status
-    return 0
+        from flows.campaign import ProductionError, produce
+        from flows.history import history_written
+
+        flow_runs: list[str] = []
+        console.events.listen(lambda event: flow_runs.extend([event["flow_run"]] if "flow_run" in event else []))
+
+        async def run() -> None:
+            asyncio.get_running_loop().add_signal_handler(signal.SIGINT, _interrupt, console)
+            try:
+                await produce(plan=digest, store=store_url)
+            finally:
+                if server is not None and flow_runs:
+                    await history_written(flow_runs[-1])
+
+        if server is not None:
+            server.wait()
+        try:
+            asyncio.run(run())
+        except ProductionError as error:
+            return error.status
+        return 0
+    finally:
+        if server is not None:
+            server.stop()
 
 
 def _interrupt(console: RunConsole) -> None:
@@ -172,10 +187,9 @@ def _interrupt(console: RunConsole) -> None:
     console.stop()
 
 
-def prefect_environment(home: Path) -> None:
-    """Settings that Prefect reads when it is imported (prefect sheet §1, §2). What the user set stays."""
-    if "PREFECT_API_URL" not in os.environ:
-        os.environ.setdefault("PREFECT_HOME", str(home / "prefect"))
+def prefect_environment(home: Path) -> PrefectServer | None:
+    """Settings that Prefect reads when it is imported (prefect sheet §1, §2). What the user set stays; a user who set
+    neither server nor home gets a server for the length of the run, its history kept beside the store."""
     for name, value in {
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
         "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "90",
@@ -187,6 +201,12 @@ def prefect_environment(home: Path) -> None:
         "PREFECT_LOGGING_TO_API_ENABLED": "true",
     }.items():
         os.environ.setdefault(name, value)
+    if "PREFECT_API_URL" in os.environ or "PREFECT_HOME" in os.environ:
+        return None
+    os.environ["PREFECT_HOME"] = str(home / "prefect")
+    server = PrefectServer(home / "prefect")
+    os.environ["PREFECT_API_URL"] = server.url
+    return server
 
 
 def _report(store: ObjectStore, run_id: str | None, folder: Path, code: int, *, json: bool) -> int:

@@ -50,6 +50,7 @@ async def produce(plan: str, store: str) -> dict[str, Any]:
     console = current_console()
     settings = read_settings(home_of(store, console).parent)
     async with open_production(plan, store, settings, console) as production:
+        console.events.emit("flow", flow_run=str(flow_run.id))
         finished = await apply_plan(production)
         record = await wrap(slate(production.plan.campaign, "wrap"), production, finished, flow_run.id or "")
         if record.exit_code:

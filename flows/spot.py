@@ -54,6 +54,7 @@ async def finish_deliverable(
             find_deliverable, production.store, production.plan, inputs, profile, wanted
         )
         if known is not None:
+            await asyncio.gather(*parts, return_exceptions=True)  # kept steps, all of them: a moment
             return Finished(known, wanted, made=False)
         picture = await _stitch(production, await clips, await graphics, profile, wanted.ratio, name)
         mixed = await mixing

@@ -1,0 +1,94 @@
+"""Prefect's own server as a child of this run, for a machine that has none: `python -m infra.orchestrator PORT PARENT`.
+
+Prefect would start the same one by itself, but in our process group and for ever: Ctrl-C would end it while paid takes
+are still being collected, and a killed run would leave it behind. Ours hears no Ctrl-C, gets no vendor's key, and ends
+when its parent does. Imports nothing of Prefect.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import httpx
+
+from infra.errors import ShotrunnerError
+
+APP = "prefect.server.api.server:create_app"
+START_SECONDS = 90.0  # a fresh home has needed 15 (prefect sheet §1)
+STOP_SECONDS = 5.0
+_SECRET = ("RUNWAYML_", "ELEVENLABS_", "AWS_")
+_SETTINGS = {
+    "PREFECT_UI_ENABLED": "0",
+    "PREFECT__SERVER_EPHEMERAL": "1",  # only the services that a run of its own needs
+    "PREFECT__SERVER_FINAL": "1",
+}
+
+
+class ServerError(ShotrunnerError):
+    summary = "Prefect's server did not start"
+    exit_code = 6
+
+
+class PrefectServer:
+    """Starts at once and goes on starting while the caller does other things; `wait` when it is needed."""
+
+    def __init__(self, home: Path) -> None:
+        home.mkdir(parents=True, exist_ok=True)
+        self._log = home / "server.log"
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = probe.getsockname()[1]
+        self.url = f"http://127.0.0.1:{port}/api"
+        kept = {k: v for k, v in os.environ.items() if not k.startswith(_SECRET)}
+        with self._log.open("wb") as log:
+            self._process = subprocess.Popen(
+                [sys.executable, "-P", "-m", "infra.orchestrator", str(port), str(os.getpid())],
+                env={**kept, **_SETTINGS, "PREFECT_HOME": str(home)},
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+
+    def wait(self) -> str:
+        """The URL of its API, once it answers. Raises ServerError with its last words."""
+        end = time.monotonic() + START_SECONDS
+        while time.monotonic() < end and self._process.poll() is None:
+            try:
+                if httpx.get(f"{self.url}/health", timeout=5).status_code == 200:
+                    return self.url
+            except httpx.HTTPError:
+                time.sleep(0.05)
+        last = self._log.read_text(errors="replace").strip()[-500:]
+        self.stop()
+        raise ServerError(last or f"no answer for {START_SECONDS:.0f} s", remedy=f"see {self._log}")
+
+    def stop(self) -> None:
+        self._process.terminate()
+        try:
+            self._process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+
+def serve(port: int, parent: int) -> None:
+    """In the child: dies with its parent, however that dies."""
+    import uvicorn
+
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(1, signal.SIGTERM)  # 1 = PR_SET_PDEATHSIG
+        if os.getppid() != parent:
+            return
+    uvicorn.run(APP, factory=True, host="127.0.0.1", port=port, log_level="error", lifespan="on")
+
+
+if __name__ == "__main__":
+    serve(int(sys.argv[1]), int(sys.argv[2]))
