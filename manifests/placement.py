@@ -12,6 +12,7 @@ from decimal import Decimal
 from manifests.catalogue import Profile
 from manifests.diagnostics import Diagnostic, suggest
 from manifests.loaded import LoadedSpot
+from manifests.naming import DEFAULT_NAME, deliverable_name
 from manifests.schema import Deliver
 from manifests.timing import FILM_RATE
 
@@ -30,6 +31,28 @@ def check_deliver(loaded: LoadedSpot, profiles: Mapping[str, Profile], frames: i
         else:
             yield from _check_size(loaded, path, deliver, profile)
             yield from _check_length(loaded, path, profile, frames)
+    yield from _check_names(loaded, frames)
+
+
+def _check_names(loaded: LoadedSpot, frames: int) -> Iterator[Diagnostic]:
+    """Files are named when all is paid for: too late to find out that a name cannot be."""
+    spot = loaded.spot
+    names: dict[str, int] = {}
+    for number, deliver in enumerate(spot.deliver):
+        try:
+            name = deliverable_name(
+                template=spot.naming, brand=loaded.brand.name, campaign=spot.name, ratio=deliver.ratio,
+                seconds=frames // FILM_RATE, profile=deliver.profile, version=deliver.version,
+            )  # fmt: skip
+        except ValueError as problem:
+            remedy = f"leave `naming` out for {DEFAULT_NAME}"
+            yield Diagnostic("unusable name", str(problem), "naming", loaded.where("naming"), remedy)
+            return
+        if name in names:
+            detail = f"{name} is the name of deliver[{names[name]}], too: one file would overwrite the other"
+            remedy = "put {profile}, {ratio} and v{version} into `naming`, or list it once"
+            yield Diagnostic("unusable name", detail, f"deliver[{number}]", loaded.where(f"deliver[{number}]"), remedy)
+        names.setdefault(name, number)
 
 
 def _check_size(loaded: LoadedSpot, path: str, deliver: Deliver, profile: Profile) -> Iterator[Diagnostic]:

@@ -210,6 +210,24 @@ def test_a_missing_picture(shotrunner: Shotrunner) -> None:
     assert "product-10s.yaml:16:" in answer.err
 
 
+@pytest.mark.parametrize(
+    ("pattern", "said"),
+    [
+        ("{nope}", "unknown field {nope} in a name; there are brand, campaign"),
+        ("same", "same is the name of deliver[0], too"),
+        ("a b {profile}", "characters that ad servers refuse"),
+        ("{profile}" + "x" * 120, "at most 120 are taken"),
+    ],
+)
+def test_a_name_that_cannot_be_is_found_before_anything_is_paid(
+    shotrunner: Shotrunner, pattern: str, said: str
+) -> None:
+    answer = shotrunner("validate", PRODUCT, "--set", f"naming='{pattern}'")
+    assert answer.code == 2
+    assert said in answer.err
+    assert shotrunner("validate", PRODUCT, "--set", "naming='{profile}'").code == 0
+
+
 # --- plan ---
 
 
