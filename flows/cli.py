@@ -396,9 +396,9 @@ def backlot(
         f"backlot at {url}",
         f"  RUNWAYML_BASE_URL={url} ELEVENLABS_BASE_URL={url} shotrunner run MANIFEST",
     ]
-    _answer({"message_type": "backlot", "url": url}, lines, json=json)
-    sys.stdout.flush()
     try:
+        _answer({"message_type": "backlot", "url": url}, lines, json=json)
+        sys.stdout.flush()
         server.wait()
     except KeyboardInterrupt:
         server.stop()
