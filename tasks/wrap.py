@@ -186,7 +186,7 @@ def _take(
     if numbered.result is not None and want.what in ("take", "still"):
         record = state.screening_record(want, numbered.result.blob)
         if record is not None:
-            poster = _picture(production, record)
+            poster = _picture(production, record) if "poster.jpg" in record.files else None  # nothing could be decoded
             faults = screened_of(record).faults
     body = numbered.request["body"]
     return {

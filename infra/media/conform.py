@@ -19,6 +19,9 @@ from infra.media.probe import AGAIN, VideoFacts, probe_image, probe_video
 from infra.media.x264 import write_x264_params
 
 KEY_FRAMES = 48  # the longest distance that a seek has to decode through
+# A mezzanine is read once and thrown away. Against veryfast at the same crf (November 2026, two takes, 1080 lines):
+# a third of the time to encode, half to decode, 1 dB nearer to the source, for 1.7 times the bytes.
+PRESET = "ultrafast"
 CRF = 14
 TAGS_709 = "setparams=color_primaries=bt709:color_trc=bt709:colorspace=bt709:range=tv"
 MATRICES = {"bt709": "bt709", "unspecified": "bt709", "bt470bg": "bt470bg", "smpte170m": "smpte170m"}
@@ -175,7 +178,7 @@ def _encoding(params: Params) -> list[str]:
     rate = Fraction(params.rate)
     return [
         *("-r", params.rate, "-fps_mode", "cfr", "-frames:v", str(params.frames)),
-        *("-c:v", "libx264", "-preset", "veryfast", "-crf", str(CRF), "-pix_fmt", "yuv420p", "-threads", "1"),
+        *("-c:v", "libx264", "-preset", PRESET, "-crf", str(CRF), "-pix_fmt", "yuv420p", "-threads", "1"),
         *("-x264-params", write_x264_params(keyint=KEY_FRAMES, scenecut=0)),
         *("-force_key_frames", f"expr:{forced}"),
         *("-video_track_timescale", str(rate.numerator * (1 if rate.denominator > 1 else 512))),

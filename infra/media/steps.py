@@ -23,7 +23,7 @@ from infra import errors
 STEPS: Mapping[str, int] = {
     "screen": 1,
     "out_frame": 1,
-    "conform": 1,
+    "conform": 2,
     "graphics": 1,
     "stitch": 1,
     "speech": 1,

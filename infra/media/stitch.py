@@ -107,13 +107,19 @@ def _render_section(params: Params, inputs: Mapping[str, Path], span: tuple[int,
 
 def _encoder_options(params: Params) -> dict[str, str]:
     video = params.video
-    memory = {"rc_lookahead": SHORT_LOOKAHEAD} if params.width * params.height > LARGE_PICTURE else {}
+    memory: dict[str, int | str] = {}
+    if params.width * params.height > LARGE_PICTURE:
+        memory["rc_lookahead"] = SHORT_LOOKAHEAD
     options = {"preset": video.preset, "profile": video.profile}
     if video.bitrate_kbps:
         options["b"] = f"{video.bitrate_kbps}k"
     else:
         options["crf"] = str(video.crf if video.crf is not None else 18)
-    if video.maximum_kbps:
+    if video.minimum_kbps and video.bitrate_kbps:
+        # a placement that asks for a least rate measures the file: easy pictures are filled up to it
+        options |= {"maxrate": f"{video.bitrate_kbps}k", "bufsize": f"{video.bitrate_kbps}k"}
+        memory |= {"nal_hrd": "cbr"}
+    elif video.maximum_kbps:
         options |= {"maxrate": f"{video.maximum_kbps}k", "bufsize": f"{video.maximum_kbps}k"}
     return options | {"x264-params": write_x264_params(keyint=video.gop_frames, **memory)}
 

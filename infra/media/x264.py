@@ -6,7 +6,7 @@ from functools import cache
 from pathlib import Path
 
 
-def write_x264_params(**own: int) -> str:
+def write_x264_params(**own: int | str) -> str:
     """One thread, closed groups, one instruction set; `own` adds parameters, `_` for `-`."""
     fixed: dict[str, int | str] = {"open-gop": 0, "min-keyint": 1, "threads": 1, "lookahead-threads": 1}
     if _has_avx2():

@@ -175,6 +175,14 @@ def test_bit_rates_are_kept(tmp_path: Path, shot: Callable[..., Path]) -> None:
     assert 1_000_000 < probe_video(tmp_path / "picture.mp4").bit_rate < 1_800_000
 
 
+def test_a_least_bit_rate_is_kept_by_easy_pictures_too(tmp_path: Path, shot: Callable[..., Path]) -> None:
+    """A placement that asks for 18 Mbit/s measures the file; slow, soft pictures would need a tenth of that."""
+    video = {**VIDEO, "crf": None, "bitrate_kbps": 6000, "minimum_kbps": 5000, "maximum_kbps": 7000}
+    clips = [{"input": "a", "start": 0, "frames": 96}]
+    stitch.run(params(frames=96, clips=clips, video=video), {"a": shot("a", 96, speed=0.0, crf=40)}, tmp_path)
+    assert 5_000_000 < probe_video(tmp_path / "picture.mp4").bit_rate < 7_000_000
+
+
 def test_clips_that_do_not_fit_are_named(tmp_path: Path, shot: Callable[..., Path]) -> None:
     clip = shot("a", 20)
     with pytest.raises(MediaError, match="no frame 20"):
