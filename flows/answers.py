@@ -134,7 +134,9 @@ def prompts_of(checked: Checked) -> dict[str, dict[str, str]]:
 # --- verify ---
 
 
-def verify_file(path: Path, profile_name: str, ratio: str | None, frames: int) -> dict[str, Any]:
+def verify_file(
+    path: Path, profile_name: str, ratio: str | None, frames: int, *, silent: bool = False
+) -> dict[str, Any]:
     """Measures a file against a profile. Raises MediaError for what is no film, ShotrunnerError for unknown names."""
     from infra.media.probe import probe_video
     from infra.media.steps import run_step_process
@@ -153,6 +155,7 @@ def verify_file(path: Path, profile_name: str, ratio: str | None, frames: int) -
         "ratio": ratio or next(iter(profile.sizes)),
         "frames": frames,
         "rate": profile.rate,
+        "silent": silent,
     }
     with tempfile.TemporaryDirectory() as out:
         outcome = asyncio.run(run_step_process("verify", params, {"file": path.absolute()}, Path(out)))

@@ -21,6 +21,7 @@ from flows.prepare import (
     read_plan_file,
     refuse_drift,
     refuse_over_budget,
+    refuse_words_that_do_not_fit,
 )
 from infra.errors import ShotrunnerError
 from manifests.diagnostics import ManifestError
@@ -104,6 +105,7 @@ def validate(manifest: Manifest, /, *, set_: Set = (), strict: Strict = False, j
     Exit: 0 valid; 2 something is wrong; 8 rights.
     """
     checked = check_manifest(manifest, set_)
+    refuse_words_that_do_not_fit(checked)
     if json:
         views.print_json(
             {
@@ -280,6 +282,7 @@ def verify(
     profile: Annotated[str, Parameter(help="The placement that it is for.")],
     ratio: Annotated[str | None, Parameter(help="The profile's first unless given.")] = None,
     frames: Annotated[int, Parameter(help="Frames it must have; 0 for any length the profile takes.")] = 0,
+    silent: Annotated[bool, Parameter(help="It is meant to have no sound in its track.")] = False,
     json: Json = False,
 ) -> int:
     """Measure an encoded film against a delivery profile.
@@ -290,7 +293,7 @@ def verify(
     """
     from flows.answers import verify_file, verify_lines
 
-    facts = verify_file(file, profile, ratio, frames)
+    facts = verify_file(file, profile, ratio, frames, silent=silent)
     _answer(facts, verify_lines(facts), json=json)
     return 0 if facts["ok"] else 7
 

@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 from dataclasses import dataclass
+from itertools import zip_longest
 from pathlib import Path
 
 import pytest
@@ -132,7 +133,7 @@ def session(tmp_path_factory: pytest.TempPathFactory) -> list[Done]:
 @pytest.mark.parametrize("document", DOCUMENTS)
 def test_every_command_shown_does_what_is_shown(session: list[Done], document: str) -> None:
     here = [done for done in session if done.shown.document == document]
-    for done, after in zip(here, [*here[1:], None], strict=True):
+    for done, after in zip_longest(here, here[1:]):
         told = f"$ {done.shown.command}\n{done.output}"
         code_is_shown = after is not None and after.shown.command == "echo $?"
         assert done.code == 0 or code_is_shown, told

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from command import Shotrunner
+from footage import film_clip
 
 from flows import cli
 from infra.backlot.serve import Backlot
@@ -663,6 +664,17 @@ def test_verify_what_is_no_film(shotrunner: Shotrunner, data: bytes | None, code
     answer = shotrunner("verify", "no.mp4", "--profile", "youtube-instream")
     assert answer.code == code
     assert said in answer.err
+
+
+def test_verify_tells_every_measure_and_what_is_wrong(shotrunner: Shotrunner) -> None:
+    film_clip(Path("small.mp4"), frames=24, width=320, height=180)
+    answer = shotrunner("verify", "small.mp4", "--profile", "youtube-instream", "--frames", "48")
+    assert answer.code == 7
+    assert re.search(r"^ok   codec: h264$", answer.out, re.MULTILINE)
+    assert "FAIL picture size: 320x180   wanted 1920x1080\n" in answer.out
+    facts = shotrunner("verify", "small.mp4", "--profile", "youtube-instream", "--frames", "48", "--json").facts
+    assert not facts["ok"]
+    assert {"picture size", "frames"} <= {check["name"] for check in facts["checks"] if not check["ok"]}
 
 
 def test_verify_against_an_unknown_profile(shotrunner: Shotrunner) -> None:
