@@ -90,8 +90,9 @@ class Film:
     effects: Mapping[int, BlobRef]
 
 
-def open_film(project: Path, work: Path, steps: Counter[str]) -> Film:
-    """The newest deliverable of the project's store, with what it was made of copied into an empty store."""
+def open_film(project: Path, campaign: str | None, work: Path, steps: Counter[str]) -> Film:
+    """The newest deliverable of the project's store, or of one campaign in it; what it was made of is copied into an
+    empty store."""
     from infra.clock import SystemClock
     from infra.events import Events
     from infra.production import Production, media_jobs, read_plan
@@ -106,7 +107,7 @@ def open_film(project: Path, work: Path, steps: Counter[str]) -> Film:
 
     settings = read_settings(project)
     there, here = open_store(settings.store, project), open_store("store", work)
-    run = next((r for r in reversed(list_runs(there)) if r.deliverables), None)
+    run = next((r for r in reversed(list_runs(there, campaign)) if r.deliverables), None)
     if run is None:
         sys.exit(f"{project} has no finished film: make one first (make demo)")
     plan = read_plan(there, run.plan)
@@ -274,6 +275,7 @@ def _count_frames(path: Path) -> int:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("project", type=Path, nargs="?", default=Path(__file__).resolve().parents[1])
+    parser.add_argument("--campaign", help="the film of this campaign, not the newest one")
     parser.add_argument("--json", type=Path, help="also write the figures to this file")
     parser.add_argument("--keep", type=Path, help="put both films into this folder")
     given = parser.parse_args()
@@ -281,7 +283,7 @@ def main() -> int:
         work = Path(folder)
         os.environ["PREFECT_HOME"] = str(work / "prefect")
         steps: Counter[str] = Counter()
-        film = open_film(given.project.resolve(), work, steps)
+        film = open_film(given.project.resolve(), given.campaign, work, steps)
         with measured() as our_cost:
             made = asyncio.run(finish(film))
         ours, theirs = _file(film.production, made.film.files["film.mp4"]), work / "one-pass.mp4"
@@ -293,6 +295,7 @@ def main() -> int:
             given.keep.mkdir(parents=True, exist_ok=True)
             for name, path in (("ours.mp4", ours), ("one-pass.mp4", theirs)):
                 (given.keep / name).write_bytes(path.read_bytes())
+    figures["campaign"] = film.production.plan.campaign
     figures["frames_wanted"] = film.production.cut.frames
     if given.json:
         given.json.write_text(json.dumps(figures, indent=1) + "\n")

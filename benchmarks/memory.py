@@ -123,7 +123,7 @@ def name_program(words: list[str]) -> str:
     if "-m" in words[:-1]:
         module = words[words.index("-m") + 1]
         if module == "infra.media":  # its job lies in a folder called after the step
-            return f"step {Path(words[-1]).parent.name.rpartition('-')[0]}"
+            return f"step {Path(words[-1]).parent.name.partition('-')[0]}"
         return f"python -m {module}"
     if "-c" in words:
         return "python -c"
