@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from flows import views
-from flows.prepare import Prepared, refuse_over_budget, store_inputs
+from flows.prepare import Prepared, refuse_over_budget, refuse_words_that_do_not_fit, store_inputs
 from infra.blobs import read_blob
 from infra.console import CONSOLE, RunConsole
 from infra.deliverables import copy_out, find_deliverable
@@ -47,6 +47,7 @@ def apply_prepared(prepared: Prepared, out: Path | None, *, yes: bool, json: boo
     if finished is not None:
         return _nothing_to_do(prepared.store, plan, finished, folder, json=json)
     find_ffmpeg()  # told before anything is paid, not after
+    refuse_words_that_do_not_fit(prepared.checked)
     if not json:
         for line in views.run_header(plan):
             views.say(line)

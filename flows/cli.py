@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
@@ -75,6 +76,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except (ManifestError, ShotrunnerError, ValidationError, cyclopts.CycloptsError, KeyboardInterrupt) as error:
         code = exit_code_of(error)
         _tell(error, code, words)
+    except BrokenPipeError:  # whoever read us has seen enough: `plan | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 0
     sys.exit(code or 0)
 
 

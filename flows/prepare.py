@@ -10,12 +10,22 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from pathlib import Path
 
+from infra.blobs import put_blob
 from infra.clock import Clock, SystemClock
-from infra.errors import BudgetExceededError, MediaError, ReferenceDriftError, ShotrunnerError, StalePlanError
+from infra.errors import (
+    BudgetExceededError,
+    MediaError,
+    PreconditionFailedError,
+    ReferenceDriftError,
+    ShotrunnerError,
+    StalePlanError,
+)
 from infra.files import file_digest, place_file
 from infra.ledger import spent_and_reserved
 from infra.media.probe import probe_image
 from infra.media.type_setting import FALLBACK_FONT, missing_characters, unsettable_script
+from infra.records import create_record, read_record
+from infra.runs import last_run
 from infra.service import decide_services
 from infra.settings import Settings, read_settings
 from infra.state import StoreState
@@ -25,7 +35,7 @@ from manifests.capability import check_capability, check_images
 from manifests.catalogue import ModelCard, Profile
 from manifests.diagnostics import Diagnostic, ManifestError
 from manifests.digest import digest_bytes
-from manifests.expand import Services, expand_spot
+from manifests.expand import Services, Want, expand_spot
 from manifests.images import ImageFacts
 from manifests.lint import lint_spot
 from manifests.load import load_spot
@@ -42,6 +52,7 @@ from manifests.lock import (
     make_lock,
     read_lock,
 )
+from manifests.naming import lock_key, manifest_key, plan_key
 from manifests.paths import find_root
 from manifests.plan import FilePin, Options, Plan, Planner, moved_positions, per_shot_credits, totals_of
 from manifests.ratecard import load_models, load_profiles, rate_card_date, rate_card_digest
@@ -168,6 +179,34 @@ def _check_glyphs(loaded: LoadedSpot) -> list[Diagnostic]:
     return found
 
 
+def refuse_words_that_do_not_fit(checked: Checked) -> None:
+    """Sets every line on screen as it will be drawn. Part of `validate` and of `run`, before anything is paid; `plan`
+    is quicker without. Raises ManifestError with everything that does not fit or is missing."""
+    from infra.drawing import card_files, card_params, check_layout, super_files, super_params
+
+    loaded = checked.loaded
+    found: dict[str, Diagnostic] = {}
+    spot, brand = loaded.spot, loaded.brand
+    for deliver in spot.deliver:
+        profile = checked.profiles[deliver.profile]
+        jobs = {
+            f"graphics.supers[{n}].text": (super_params(brand, s, 24, profile, deliver.ratio), super_files(brand))
+            for n, s in enumerate(spot.graphics.supers)
+        }
+        card = spot.graphics.end_card
+        if card is not None:
+            jobs["graphics.end_card"] = (card_params(brand, card, 24, profile, deliver.ratio), card_files(brand, card))
+        for path, (params, files) in jobs.items():
+            try:
+                check_layout(params, {name: loaded.files[file].path for name, file in files.items()})
+            except MediaError as error:
+                found.setdefault(
+                    path, Diagnostic("words on screen", error.detail, path, loaded.where(path), error.remedy)
+                )
+    if found:
+        raise ManifestError(list(found.values()))
+
+
 def make_plan(
     path: Path,
     *,
@@ -251,7 +290,7 @@ def _plan(
     pins = {pin.name: pin.sha256 for pin in checked.files}
     wants = expand_spot(loaded, checked.cut, checked.models, pins, services)
     rebuy = options.rebuy_unknown or spot.generate.retry.on_unknown == "rebuy"
-    planner = Planner(StoreState(store, clock), rebuy=rebuy)
+    planner = Planner(StoreState(store, clock), rebuy=rebuy, before=_wanted_before(store, spot.name))
     for want in wants:
         planner.add(want)
     paid = any(w.service != "backlot" for w in wants)
@@ -283,6 +322,13 @@ def _plan(
         options=options,
     )
     return plan, planner
+
+
+def _wanted_before(store: ObjectStore, campaign: str) -> dict[str, Want]:
+    """What the campaign's last run wanted, so that a purchase can say what has changed."""
+    run = last_run(store, campaign)
+    plan = read_record(store, plan_key(run.plan), Plan) if run else None
+    return {want.id: want for want in plan.wants} if plan else {}
 
 
 def _notices(checked: Checked, services: Services) -> tuple[str, ...]:
@@ -324,10 +370,6 @@ def refuse_over_budget(plan: Plan) -> None:
 def store_inputs(prepared: Prepared) -> str:
     """Puts manifest, lock, files and plan where any machine can read them; returns the plan's digest. Writes the lock
     beside the manifest first. Raises StoreError."""
-    from infra.blobs import put_blob
-    from infra.records import create_record
-    from manifests.naming import lock_key, manifest_key, plan_key
-
     checked, plan, store = prepared.checked, prepared.plan, prepared.store
     text = format_lock(prepared.lock).encode()
     place_file(lock_path(checked.loaded.path), digest_bytes(text), lambda: text)
@@ -341,8 +383,6 @@ def store_inputs(prepared: Prepared) -> str:
 
 
 def _put_once(store: ObjectStore, key: str, data: bytes, content_type: str) -> None:
-    from infra.errors import PreconditionFailedError
-
     try:
         store.put_bytes(key, data, content_type=content_type, if_absent=True)
     except PreconditionFailedError:

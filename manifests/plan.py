@@ -139,8 +139,16 @@ class Plan(Record):
 class Planner:
     """Walks the wants in order, resolving each blank as soon as the picture behind it has been circled."""
 
-    def __init__(self, state: StateReader, plan_digest: str | None = None, *, rebuy: bool = False) -> None:
+    def __init__(
+        self,
+        state: StateReader,
+        plan_digest: str | None = None,
+        *,
+        rebuy: bool = False,
+        before: Mapping[str, Want] | None = None,
+    ) -> None:
         self._state = state
+        self._before = before or {}  # by id, what the last run wanted: a purchase can then say why it is needed
         self._own = plan_digest  # when a stored plan is checked: what it bought itself counts as not yet bought
         self._rebuy = rebuy  # unknowns are bought again
         self._first: dict[str, str] = {}  # action id by key, of what will be bought or collected
@@ -154,7 +162,8 @@ class Planner:
         """`want` comes after every want that it needs."""
         missing = [blank["from"] for blank in find_blanks(want.body) if blank["from"] not in self.pictures]
         if missing:
-            self.actions += [_blank_action(want, number, missing) for number in range(1, want.count + 1)]
+            reason = self._reason_of_blank(want, missing)
+            self.actions += [_blank_action(want, number, missing, reason) for number in range(1, want.count + 1)]
             return
         body = fill_blanks(want.body, self.pictures)
         selection = self._selection(want, body)
@@ -172,8 +181,21 @@ class Planner:
     def _ended(self, walk: Walk) -> bool:
         return walk.ended and not (self._rebuy and walk.of(TakeState.UNKNOWN))
 
+    def _reason_of_blank(self, want: Want, missing: Sequence[str]) -> str:
+        waits = " and ".join(
+            f"the {'still' if m.endswith('/still') else 'take'} circled of {m.split('/')[0]}" for m in missing
+        )
+        before = self._before.get(want.id)
+        if before is None or before.service != want.service:
+            return f"new; starts on {waits}"
+        changes = what_changed(before, want)
+        return f"stale because {changes} changed" if changes else f"stale because {waits} changes"
+
     def _action(self, want: Want, numbered: Numbered) -> Action:
         action = _action(want, numbered, rebuy=self._rebuy)
+        if action.verb is Verb.BUY and action.reason == "new":
+            parts = what_changed(self._before.get(want.id, want), want)
+            action = action.model_copy(update={"reason": f"stale because {parts} changed"}) if parts else action
         if action.verb in (Verb.BUY, Verb.COLLECT, Verb.HOLD):
             first = self._first.setdefault(numbered.key, action.id)
             if first != action.id:
@@ -229,13 +251,35 @@ def without_plan(history: TakeHistory, plan: str) -> TakeHistory:
     )
 
 
-def _blank_action(want: Want, number: int, missing: Sequence[str]) -> Action:
-    waits = " and ".join(
-        f"the {'still' if m.endswith('/still') else 'take'} circled of {m.split('/')[0]}" for m in missing
-    )
+_PARTS = {
+    "promptText": "its prompt",
+    "text": "its text",
+    "duration": "its length",
+    "duration_seconds": "its length",
+    "ratio": "its size",
+    "referenceImages": "its references",
+    "promptImage": "the picture it starts on",
+    "model": "its model",
+    "model_id": "its model",
+}
+
+
+def what_changed(before: Want, now: Want) -> str:
+    """In words, what of a request is not as it was; nothing when another service makes it, for then it is new."""
+    if before.service != now.service:
+        return ""
+    parts = [_PARTS.get(k, k) for k in {**before.body, **now.body} if before.body.get(k) != now.body.get(k)]
+    if before.base_seed != now.base_seed:
+        parts.append("its seed")
+    if before.endpoint != now.endpoint and not parts:
+        parts.append("how it is made")
+    return " and ".join(dict.fromkeys(parts))
+
+
+def _blank_action(want: Want, number: int, missing: Sequence[str], reason: str) -> Action:
     return Action(
         id=f"{want.id}-{number}", verb=Verb.BUY, want=want.id, what=want.what, number=number, key=None,
-        credits=want.credits, seconds=want.seconds, reason=f"new; starts on {waits}", needs=tuple(missing),
+        credits=want.credits, seconds=want.seconds, reason=reason, needs=tuple(missing),
     )  # fmt: skip
 
 
@@ -265,13 +309,20 @@ def _verdict(want: Want, numbered: Numbered, *, rebuy: bool) -> tuple[Verb, int,
     return Verb.BUY, want.credits, "new; in place of one that failed or was rejected" if replaces else "new"
 
 
+def billed_wants(wants: Sequence[Want]) -> list[Want]:
+    """What the bill is about: as soon as one vendor is paid, the backlot's play credits are not added to it."""
+    paid = [w for w in wants if w.service != "backlot"]
+    return paid or list(wants)
+
+
 def totals_of(
     wants: Sequence[Want], actions: Sequence[Action], *, spent: int, budget: int, screen_seconds: str
 ) -> Totals:
-    credits = sum(a.credits for a in actions)
+    billed = billed_wants(wants)
+    ours = [a for a in actions if a.want in {w.id for w in billed}]
     return Totals(
-        credits=credits,
-        up_to=_up_to(wants, actions, room=budget - spent),
+        credits=sum(a.credits for a in ours),
+        up_to=_up_to(billed, ours, room=budget - spent),
         spent=spent,
         budget=budget,
         bought_seconds=sum(a.seconds for a in actions if a.verb is Verb.BUY),
