@@ -117,7 +117,7 @@ def test_a_broken_contract_is_seen(tmp_path: Path) -> None:
     assert "BROKEN" in told.stdout
 
 
-LATE = ("prefect", "tasks", "boto3", "botocore", "moviepy", "cv2", "flows.campaign")  # costly, or above its station
+LATE = ("prefect", "tasks", "boto3", "botocore", "flows.campaign")  # costly, or above its station
 ASK = """
 import sys
 from flows.cli import main
