@@ -66,7 +66,11 @@ def lock_key(campaign: str, manifest_sha: str) -> str:
 
 
 def plan_key(plan_sha: str) -> str:
-    return f"{LAYOUT}/plans/{_digest(plan_sha)}.json"
+    return f"{plan_prefix()}{_digest(plan_sha)}.json"
+
+
+def plan_prefix() -> str:
+    return f"{LAYOUT}/plans/"
 
 
 def take_prefix(key: str) -> str:
