@@ -367,12 +367,13 @@ def refuse_over_budget(plan: Plan) -> None:
         )
 
 
-def store_inputs(prepared: Prepared) -> str:
+def store_inputs(prepared: Prepared, *, lock_beside: bool = True) -> str:
     """Puts manifest, lock, files and plan where any machine can read them; returns the plan's digest. Writes the lock
-    beside the manifest first. Raises StoreError."""
+    beside the manifest first, but for a rehearsal. Raises StoreError."""
     checked, plan, store = prepared.checked, prepared.plan, prepared.store
     text = format_lock(prepared.lock).encode()
-    place_file(lock_path(checked.loaded.path), digest_bytes(text), lambda: text)
+    if lock_beside:
+        place_file(lock_path(checked.loaded.path), digest_bytes(text), lambda: text)
     for pin in checked.files:
         put_blob(store, "ref", checked.loaded.files[pin.name].path, pin.content_type)
     _put_once(store, manifest_key(plan.campaign, plan.manifest_digest), checked.loaded.manifest_bytes, "text/yaml")

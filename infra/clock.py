@@ -29,3 +29,22 @@ class SystemClock:
 
     async def sleep(self, seconds: float) -> None:
         await asyncio.sleep(seconds)
+
+
+class FastClock:
+    """Time that has run `speed` times as fast since an instant: `began`, when `time.monotonic()` was `since`.
+
+    That counter is one for all processes of a machine, so those that share the three agree on the time.
+    """
+
+    def __init__(self, speed: float, began: dt.datetime, since: float) -> None:
+        self._speed, self._began, self._since = speed, began, since
+
+    def now(self) -> dt.datetime:
+        return self._began + dt.timedelta(seconds=self.monotonic())
+
+    def monotonic(self) -> float:
+        return (time.monotonic() - self._since) * self._speed
+
+    async def sleep(self, seconds: float) -> None:
+        await asyncio.sleep(seconds / self._speed)

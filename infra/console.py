@@ -10,15 +10,28 @@ from collections.abc import Callable
 from contextvars import ContextVar
 from pathlib import Path
 
+from infra.clock import Clock
 from infra.events import Events
 
 
 class RunConsole:
-    """`home`: the `.shotrunner` folder of the project whose settings count; None on a worker, which has its own."""
+    """`home`: the `.shotrunner` folder of the project whose settings count; None on a worker, which has its own.
 
-    def __init__(self, events: Events | None = None, home: Path | None = None) -> None:
+    `clock` and `patience_seconds` are for rehearsals, whose time runs faster than the vendor's.
+    """
+
+    def __init__(
+        self,
+        events: Events | None = None,
+        home: Path | None = None,
+        *,
+        clock: Clock | None = None,
+        patience_seconds: float = 3600,
+    ) -> None:
         self.events = events or Events()
         self.home = home
+        self.clock = clock
+        self.patience_seconds = patience_seconds
         self.stopping = False
         self._stoppers: list[Callable[[], None]] = []
 

@@ -45,6 +45,7 @@ from manifests.plan import Plan
 from manifests.ratecard import load_models, load_profiles
 from manifests.schema import Brand, Spot, VoiceLine
 from manifests.timing import Cut, cut_of
+from manifests.tiny import shrink_profile
 from manifests.walk import Numbered
 
 BACKLOT = "backlot"
@@ -179,13 +180,15 @@ async def open_production(
     plan_digest: str, store_url: str, settings: Settings, console: RunConsole, clock: Clock | None = None
 ) -> AsyncIterator[Production]:
     """Takes the campaign's lease, starts the backlot if the plan films there, and closes everything at the end."""
-    clock = clock or SystemClock()
+    own_time = clock or console.clock
+    clock = own_time or SystemClock()
     events = console.events
     home = home_of(store_url, console)
     store = open_store(store_url, home.parent)
     plan = read_plan(store, plan_digest)
     spot, brand = plan.read_spot(), plan.read_brand()
-    models, profiles = load_models(), load_profiles()
+    models = load_models()
+    profiles = {name: shrink_profile(p, plan.picture_scale) for name, p in load_profiles().items()}
     lease = await asyncio.to_thread(acquire_lease, store, clock, plan.campaign)
     keeper = asyncio.create_task(lease.keep())
     work = home / "work"
@@ -204,7 +207,8 @@ async def open_production(
                 campaign=plan.campaign,
                 plan=plan_digest,
                 lease_nonce=lease.nonce,
-                poll_seconds=0.25 if plan.video_service == BACKLOT else 5.0,
+                poll_seconds=0.25 if plan.video_service == BACKLOT and own_time is None else 5.0,
+                patience_seconds=console.patience_seconds,
                 rebuy_unknown=plan.rebuys_unknown,
                 slots=slots,
                 on_event=lambda event: events.emit(**event),

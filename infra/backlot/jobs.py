@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from manifests.digest import digest_bytes, digest_json
+from manifests.tiny import shrink_length
 
 if TYPE_CHECKING:
     from manifests.catalogue import ModelCard  # the child process that renders has no use for pydantic
@@ -77,6 +78,11 @@ def still_job(body: Mapping[str, Any], references: Sequence[Mapping[str, str]], 
         "seed": body.get("seed", int(digest[:8], 16)),
         "references": list(references),
     }
+
+
+def shrink_job(job: Mapping[str, Any], scale: int) -> dict[str, Any]:
+    """The same picture, so many times smaller in each direction."""
+    return {**job, "width": shrink_length(job["width"], scale), "height": shrink_length(job["height"], scale)}
 
 
 def speech_job(voice_id: str, body: Mapping[str, Any], output_format: str) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from infra.backlot.books import Task, write_instant
 from infra.backlot.desk import Call, Desk, RefusalError
 from infra.backlot.faults import fault_count
 from infra.backlot.inputs import Media, MediaCupboard, MediaRefusedError, check_aspect
-from infra.backlot.jobs import still_job, take_job
+from infra.backlot.jobs import shrink_job, still_job, take_job
 from infra.backlot.studio import Knobs
 from infra.backlot.validation import Checked, MediaField, check_body, media_issue, refusal_body
 from infra.backlot.wire import TruncatedFile
@@ -176,13 +176,14 @@ class RunwayCounter:
             references = [
                 {"tag": entries[field.path[1]].get("tag", ""), "sha256": found.sha256} for field, found in media.items()
             ]
-            return still_job(body, references, digest=digest)
+            return shrink_job(still_job(body, references, digest=digest), self._knobs.picture_scale)
         images = {}
         for field, found in media.items():
             entry = body["promptImage"]
             position = "first" if isinstance(entry, str) else entry[field.path[1]]["position"]
             images[position] = found.sha256
-        return take_job(card, body, images, digest=digest, faults=call.task_faults)
+        job = take_job(card, body, images, digest=digest, faults=call.task_faults)
+        return shrink_job(job, self._knobs.picture_scale)
 
     def _check_allowance(self, card: ModelCard, price: int) -> None:
         if self._knobs.daily is not None:

@@ -52,6 +52,7 @@ class Backlot:
     `latency`: seconds that a generation takes at least. `concurrency`: of every model (None: its first tier, 0: no
     limit). `daily`: generations of every model in 24 h. `balance`: play credits of a new folder; an old one keeps its
     own. `films`: where films are kept, so that several backlots can share them. `at_once`: child processes.
+    `picture_scale`, for rehearsals: pictures are filmed so many times smaller; checks and prices stay the vendor's.
     """
 
     def __init__(
@@ -70,6 +71,7 @@ class Backlot:
         sound_places: int = 5,
         films: Path | None = None,
         at_once: int | None = None,
+        picture_scale: int = 1,
         clock: Clock | None = None,
         models: Mapping[str, ModelCard] | None = None,
         transport: httpx.BaseTransport | None = None,
@@ -81,7 +83,7 @@ class Backlot:
         self._films, self._at_once = films or self.folder / "films", at_once
         self._models = load_models() if models is None else models
         self._clock = StageClock(clock)
-        self._knobs = Knobs(latency, concurrency, daily, visibility, link_seconds, FaultDesk.of(faults))
+        self._knobs = Knobs(latency, concurrency, daily, visibility, link_seconds, FaultDesk.of(faults), picture_scale)
         self._connections = Connections()
         self._opened = contextlib.ExitStack()
         self._server: uvicorn.Server | None = None

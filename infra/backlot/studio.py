@@ -35,6 +35,7 @@ class Knobs:
     visibility: float = 0.0  # seconds for which a look at a task stays the same; the vendor's own is 5
     link_seconds: float = 24 * 3600.0
     desk: FaultDesk = field(default_factory=FaultDesk)
+    picture_scale: int = 1  # pictures are filmed so many times smaller than asked for; the control endpoint cannot
 
     def concurrent(self, card: ModelCard) -> int | None:
         """How many tasks of a model may be pending or running; None for no limit."""
