@@ -23,6 +23,8 @@ from manifests.journal import TakeState
 from manifests.nodes import find, parse_steps
 from manifests.prompts import compose_still, compose_video
 from manifests.ratecard import load_profiles
+from manifests.standing import standing_of_take
+from manifests.walk import Numbered
 
 # --- status ---
 
@@ -41,7 +43,8 @@ def status_facts(prepared: Prepared) -> dict[str, Any]:
             for numbered in walk.wanted:
                 states[numbered.state.value] = states.get(numbered.state.value, 0) + 1
             chosen = planner.circled.get(want.id)
-            notes = [f"{want.what} {n.number}: {_why_not(n)}" for n in (*walk.skipped, *walk.wanted) if _why_not(n)]
+            told = [(n.number, _why_not(n, plan.campaign)) for n in (*walk.skipped, *walk.wanted)]
+            notes = [f"{want.what} {number}: {words}" for number, words in told if words]
             row |= {"states": states, "circled": chosen, "notes": notes}
         rows.append(row)
     run = last_run(prepared.store, plan.campaign)
@@ -56,14 +59,9 @@ def status_facts(prepared: Prepared) -> dict[str, Any]:
     }
 
 
-def _why_not(numbered: Any) -> str:
-    if numbered.state is TakeState.FAILED and numbered.history.failures:
-        failure = numbered.history.failures[-1]
-        return f"failed, {failure.failure_class} ({failure.code}), {failure.credits} credits kept"
-    if numbered.state is TakeState.UNKNOWN:
-        return "unknown: the answer was lost; run with --rebuy-unknown to settle it"
-    if numbered.state is TakeState.IN_FLIGHT:
-        return "in flight: paid, the next run collects it"
+def _why_not(numbered: Numbered, target: str) -> str:
+    if numbered.state not in (TakeState.NEW, TakeState.HAVE):
+        return str(standing_of_take(numbered, target))
     if numbered.screened is not None and not numbered.screened.ok:
         return f"screened out: {'; '.join(numbered.screened.faults)}"
     return ""

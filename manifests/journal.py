@@ -132,13 +132,15 @@ class FailureClass(enum.StrEnum):
 
 
 class TakeState(enum.StrEnum):
-    """What a person sees. IN_FLIGHT has a task id or a living lease; UNKNOWN may or may not have been paid."""
+    """What a person sees. IN_FLIGHT has a task id or a living lease; UNKNOWN may or may not have been paid; LOST was paid,
+    and its file is gone."""
 
     NEW = "new"
     IN_FLIGHT = "in flight"
     HAVE = "have"
     FAILED = "failed"
     UNKNOWN = "unknown"
+    LOST = "paid but lost"
 
 
 class TakeHistory(Record):
@@ -175,7 +177,8 @@ class TakeHistory(Record):
                 return TakeState.IN_FLIGHT
             return TakeState.UNKNOWN
         if self.failures:
-            return TakeState.FAILED
+            lost = self.failures[-1].failure_class == FailureClass.LOST
+            return TakeState.LOST if lost else TakeState.FAILED
         if any(r.decision == "give-up" for r in self.releases):
             return TakeState.FAILED
         return TakeState.NEW

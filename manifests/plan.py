@@ -103,6 +103,7 @@ class Plan(Record):
     not_applied: tuple[str, ...]
     notices: tuple[str, ...]
     options: Options = Options()
+    picture_scale: int = 1  # above 1 in rehearsals only: pictures are that many times smaller (manifests.tiny)
 
     @property
     def digest(self) -> str:
@@ -302,6 +303,8 @@ def _verdict(want: Want, numbered: Numbered, *, rebuy: bool) -> tuple[Verb, int,
         return Verb.BUY, want.credits, "unknown, bought again: it may then have been paid twice"
     if numbered.state is TakeState.UNKNOWN:
         return Verb.HOLD, 0, "unknown: its answer was lost, perhaps paid"
+    if numbered.state is TakeState.LOST:
+        return Verb.GIVE_UP, 0, "paid but lost: its file is gone"
     if numbered.state is TakeState.FAILED:
         failure = numbered.history.failures[-1] if numbered.history.failures else None
         return Verb.GIVE_UP, 0, f"failed: {failure.failure_class}" if failure else "given up"
@@ -367,5 +370,5 @@ def moved_positions(plan: Plan, state: StateReader) -> list[str]:
 def _is_progress(before: str, now: str, *, rebuy: bool) -> bool:
     """Collecting is the plan's own action, and so is releasing an unknown to buy it again."""
     if before == TakeState.IN_FLIGHT.value:
-        return now in (TakeState.HAVE.value, TakeState.FAILED.value)
+        return now in (TakeState.HAVE.value, TakeState.FAILED.value, TakeState.LOST.value)
     return rebuy and before == TakeState.UNKNOWN.value and now == TakeState.NEW.value

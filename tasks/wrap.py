@@ -19,10 +19,11 @@ from infra.records import create_record
 from infra.state import StoreState, screened_of
 from manifests.expand import Want
 from manifests.finish import DeliverableIndex, Finished, film_facts
-from manifests.journal import BlobRef, Problem, RunRecord, Selection, StepResult, TakeState
+from manifests.journal import BlobRef, Problem, RunRecord, Selection, StepResult
 from manifests.naming import deliverable_index_key, run_key
 from manifests.plan import Planner
 from manifests.prompts import review_questions
+from manifests.standing import standing_of_take
 from manifests.walk import Numbered, Walk, circled_number, is_tie
 from tasks.policy import production_task
 
@@ -191,7 +192,7 @@ def _take(
     body = numbered.request["body"]
     return {
         "number": numbered.number,
-        "state": _state_words(numbered),
+        "state": _state_words(numbered, production.plan.campaign),
         "poster": poster,
         "score": numbered.screened.score if numbered.screened else None,
         "parts": dict(numbered.screened.parts) if numbered.screened else {},
@@ -204,13 +205,10 @@ def _take(
     }
 
 
-def _state_words(numbered: Numbered) -> str:
-    if numbered.state is TakeState.FAILED and numbered.history.failures:
-        failure = numbered.history.failures[-1]
-        return f"failed: {failure.failure_class} ({failure.code})"
+def _state_words(numbered: Numbered, target: str) -> str:
     if numbered.screened is not None and not numbered.screened.ok:
         return "screened out"
-    return numbered.state.value
+    return str(standing_of_take(numbered, target))
 
 
 def _picture(production: Production, record: StepResult) -> str | None:
