@@ -48,6 +48,7 @@ class Intent(Record):
     take: int
     request: Mapping[str, Any]
     reserved_credits: int
+    again: bool = False  # in place of one that failed or was not wanted: may use the reserve for retakes
     at: dt.datetime
 
 
@@ -132,8 +133,8 @@ class FailureClass(enum.StrEnum):
 
 
 class TakeState(enum.StrEnum):
-    """What a person sees. IN_FLIGHT has a task id or a living lease; UNKNOWN may or may not have been paid; LOST was paid,
-    and its file is gone."""
+    """What a person sees. IN_FLIGHT has a task id or a living lease; UNKNOWN may or may not have been paid; LOST was
+    paid, and its file is gone."""
 
     NEW = "new"
     IN_FLIGHT = "in flight"
@@ -205,17 +206,20 @@ class StepResult(Record):
 class Rejection(Record):
     take: int
     by: str
+    person: str = ""
     reason: str
+    note: str = ""
     at: dt.datetime
     replace: bool = False  # marked for a retake: the number is then skipped like a failed one
 
 
 class Choice(Record):
-    """A circled take. `by` is a person's name, or `score`; a person's choice always wins."""
+    """A circled take. `by` is a person's role or name, or `score`; a person's choice always wins."""
 
     take: int
     sha256: str
     by: str
+    person: str = ""  # who spoke for the role `by`
     score: float | None = None
     score_parts: Mapping[str, float] = Field(default_factory=dict)
     note: str = ""
@@ -232,6 +236,7 @@ class Selection(Record):
     circled: Choice | None = None
     rejected: tuple[Rejection, ...] = ()
     extra_takes: int = 0
+    retried: tuple[int, ...] = ()  # failed numbers that a person gave another number; they no longer count as tries
 
 
 class Lease(Record):
@@ -265,6 +270,7 @@ class LedgerEntry(Record):
     what: What
     address: str
     paid: bool
+    again: bool = False
     at: dt.datetime
 
 
@@ -309,5 +315,6 @@ class RunRecord(Record):
     spent_credits: int  # by this run
     paid: bool
     deliverables: tuple[str, ...]  # keys of their indexes
+    waiting: tuple[str, ...] = ()  # the same of films that nobody has approved yet, where a gate asks for it
     dailies: BlobRef | None
     notices: tuple[str, ...] = ()

@@ -231,6 +231,7 @@ def _words_of(selection: Selection | None) -> str:
     words = [f"{choice.take}:{choice.sha256}"] if choice and choice.by != "score" else []
     words += [f"not {r.take}{', another' if r.replace else ''}" for r in selection.rejected]
     words += [f"{selection.extra_takes} more"] if selection.extra_takes else []
+    words += [f"{number} again" for number in selection.retried]
     return "; ".join(words)
 
 

@@ -84,10 +84,11 @@ def walk_takes(
 ) -> Walk:
     """Numbers from 1 until `want.count` places are filled. `body` has no blanks left.
 
-    A number that failed retryably is skipped while `attempts` lasts, a bad picture while `rerolls` lasts, a rejected
-    one when it was marked for replacement; after that it keeps its place, and the want stays short of a take.
+    A number that failed retryably is skipped while `attempts` lasts, a bad picture while `rerolls` lasts, and always
+    what a person marked (a rejected one for replacement, a failed one for another try: neither counts as a try);
+    after that it keeps its place, and the want stays short of a take.
     """
-    replaced = {r.take for r in selection.rejected if r.replace} if selection else set()
+    marked = marked_numbers(selection)
     places = want.count + (selection.extra_takes if selection else 0)
     failures = bad = number = 0
     wanted: list[Numbered] = []
@@ -99,15 +100,24 @@ def walk_takes(
         past = history(key)
         screened = screening(want, past.result) if past.result is not None else None
         numbered = Numbered(number, key, request, past.state(living_leases), past, screened)
-        skip = number in replaced
-        if past.failed_retryably:
+        skip = number in marked
+        if skip:
+            pass
+        elif past.failed_retryably:
             failures += 1
-            skip = skip or failures < want.attempts
+            skip = failures < want.attempts
         elif screened is not None and not screened.ok:
             bad += 1
-            skip = skip or bad <= want.rerolls
+            skip = bad <= want.rerolls
         (skipped if skip else wanted).append(numbered)
     return Walk(segment_of(want, body), tuple(wanted), tuple(skipped))
+
+
+def marked_numbers(selection: Selection | None) -> set[int]:
+    """Numbers that a person had replaced by another one."""
+    if selection is None:
+        return set()
+    return {r.take for r in selection.rejected if r.replace} | set(selection.retried)
 
 
 def circled_number(walk: Walk, selection: Selection | None) -> Numbered | None:
