@@ -18,7 +18,9 @@ from infra.budget import Budget
 from infra.clock import Clock
 from infra.collecting import Collector
 from infra.errors import (
+    CredentialsError,
     CreditsExhaustedError,
+    DailyCapError,
     PreconditionFailedError,
     RefusedError,
     ShotrunnerError,
@@ -30,22 +32,25 @@ from infra.errors import (
     ThrottledError,
     UnknownOutcomeError,
     VendorError,
+    VendorUnreachableError,
 )
 from infra.events import ignore
+from infra.gates import Gates
 from infra.lease import living_leases
-from infra.ledger import open_credits, read_history
+from infra.ledger import oldest_create, open_credits, read_history
 from infra.outcomes import Outcomes, Purchase, error_of
 from infra.patience import keep_record
 from infra.providers.base import ProviderRequest, TaskReport, VideoProvider
 from infra.slots import Slots
 from infra.storage.base import ObjectStore
 from manifests.journal import Intent, Result, TakeHistory, TaskRecord
+from manifests.policy import WINDOW, Next, rule_of_refusal, wait_seconds, window_opens
 
 __all__ = ["Buyer", "Purchase"]
 
 _SOUNDS = ("speech", "effect")
 _SOUNDS_AT_ONCE = 2  # the smallest plan's concurrency (audio sheet §1.7)
-_THROTTLED_TRIES = 5
+_TRIES_WHEN_BUSY = 5
 
 
 class Buyer:
@@ -70,6 +75,8 @@ class Buyer:
         patience_seconds: float = 3600,
         rebuy_unknown: bool = False,
         slots: Mapping[str, int] | None = None,
+        wait_for_cap: bool = False,
+        pace: float = 1.0,
         on_event: Callable[[Mapping[str, Any]], None] = ignore,
         work: Path | None = None,
     ) -> None:
@@ -93,6 +100,14 @@ class Buyer:
         self._sending: dict[str, asyncio.Task[Any]] = {}
         self._accepted: dict[str, TaskRecord] = {}  # by key: accepted, and the store did not take the record yet
         self._rebought: set[str] = set()
+        self._told: set[str] = set()  # that another run is waited for
+        self._wait_for_cap = wait_for_cap
+        self._pace = pace
+        self.gates = Gates(clock)
+
+    def change_slots(self, slots: Mapping[str, int]) -> None:
+        """The account's limits as they are now, by model."""
+        self._slots.change(slots)
 
     def stop(self) -> None:
         """No create is sent from now on; what is paid goes on being collected."""
@@ -120,7 +135,7 @@ class Buyer:
                 raise
 
     async def _obtain(self, purchase: Purchase) -> Result:
-        began, throttled = self._clock.monotonic(), 0
+        began, tries = self._clock.monotonic(), 0
         while True:
             history = await asyncio.to_thread(read_history, self._store, purchase.key)
             if history.result is not None:
@@ -130,14 +145,19 @@ class Buyer:
                 _raise_ended(history)
                 try:
                     result = await self._buy(purchase, history.intents[-1].attempt + 1 if history.intents else 1)
-                except ThrottledError:
-                    throttled += 1
-                    if throttled == _THROTTLED_TRIES:
+                except DailyCapError:
+                    if not self._wait_for_cap:
                         raise
-                    await self._clock.sleep(5.0 * 2**throttled)
+                    await self._sit_out_cap(purchase)
+                    continue
+                except (ThrottledError, VendorUnreachableError) as e:
+                    tries += 1
+                    if tries == _TRIES_WHEN_BUSY or self._stopped:
+                        raise
+                    await self._sit_out(purchase, e, tries)
                     continue
             elif await self._bought_elsewhere(intent):
-                await self._wait_for_other(began)
+                await self._wait_for_other(purchase, began)
                 continue
             else:
                 result = await self._take_up(purchase, history, intent)
@@ -148,7 +168,9 @@ class Buyer:
 
     async def _buy(self, purchase: Purchase, attempt: int) -> Result | None:
         """None: somebody else was first, look again."""
-        async with self._slots.hold(purchase.model, _SOUNDS_AT_ONCE if purchase.what in _SOUNDS else None):
+        self.gates.check(purchase.model, purchase.shot)
+        otherwise = _SOUNDS_AT_ONCE if purchase.what in _SOUNDS else None
+        async with self._slots.hold(purchase.model, otherwise, priority=purchase.priority):
             sent = await self._unbroken(purchase.key, self._send(purchase, attempt))
             if sent is None or isinstance(sent, Result):
                 return sent
@@ -184,6 +206,10 @@ class Buyer:
             accepted = await self._video.submit(ProviderRequest(endpoint, body, purchase.media))
         except (RefusedError, CreditsExhaustedError) as e:
             await self._outcomes.refuse(purchase, intent, e)
+            if isinstance(e, DailyCapError):
+                raise await self._close_model(purchase) from e
+            if isinstance(e, CredentialsError):
+                self.stop()  # the next one would be refused as well
             raise
         except UnknownOutcomeError as e:
             self._outcomes.tell("unknown", purchase, credits=intent.reserved_credits)
@@ -198,6 +224,7 @@ class Buyer:
             at=self._clock.now(),
         )
         self._accepted[purchase.key] = task
+        self._slots.widen(purchase.model)
         await self._keep_task(task)
         await self._budget.adjust(intent, purchase.size_class, task.estimated_credits)
         estimated = task.estimated_credits
@@ -207,6 +234,7 @@ class Buyer:
     async def _write_intent(self, purchase: Purchase, attempt: int) -> Intent | None:
         """Money first, then the intent. None when another's intent is there already."""
         self._check_stopped()
+        self.gates.check(purchase.model, purchase.shot)  # it may have closed while this one waited for its slot
         intent = Intent(
             nonce=secrets.token_hex(16),
             key=purchase.key,
@@ -238,6 +266,28 @@ class Buyer:
             await self._budget.forget(intent)
             raise
         return intent
+
+    async def _close_model(self, purchase: Purchase) -> DailyCapError:
+        """Nothing more of this model is sent; what runs is collected. The window opens when our ledger says."""
+        now = self._clock.now()
+        oldest = await asyncio.to_thread(oldest_create, self._store, purchase.service, purchase.model, now - WINDOW)
+        rule = rule_of_refusal(DailyCapError.__name__)
+        if self.gates.close_model(purchase.model, window_opens(oldest)):
+            error = self.gates.capped(purchase.model)
+            self._outcomes.tell("policy", purchase, next=rule.next.value, reason=f"{rule.why}; {error.detail}")
+        return self.gates.capped(purchase.model)
+
+    async def _sit_out_cap(self, purchase: Purchase) -> None:
+        """Then one create goes first, so that a window that is still closed is not asked by all of them."""
+        await self.gates.wait(purchase.model, lambda: self._stopped)
+        self._check_stopped()
+        self._slots.narrow(purchase.model)
+
+    async def _sit_out(self, purchase: Purchase, error: RefusedError, times: int) -> None:
+        rule = rule_of_refusal(type(error).__name__)
+        seconds = wait_seconds(rule, times, self._pace)
+        self._outcomes.tell("policy", purchase, next=rule.next.value, reason=rule.why, seconds=seconds)
+        await self._clock.sleep(seconds)
 
     async def _keep_task(self, task: TaskRecord) -> None:
         try:
@@ -286,9 +336,14 @@ class Buyer:
             return False
         return intent.lease_nonce in await asyncio.to_thread(living_leases, self._store, self._clock)
 
-    async def _wait_for_other(self, began: float) -> None:
+    async def _wait_for_other(self, purchase: Purchase, began: float) -> None:
         """Another campaign's run wants the same take and is buying it."""
         self._check_stopped()
+        if purchase.key not in self._told:
+            self._told.add(purchase.key)
+            self._outcomes.tell(
+                "policy", purchase, next=Next.WAIT.value, reason="another campaign's run is buying the very same take"
+            )
         if self._clock.monotonic() - began >= self._patience:
             raise VendorError(
                 f"another campaign's run has been buying the same take for {self._patience:.0f} s",

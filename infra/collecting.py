@@ -15,11 +15,12 @@ from infra.clock import Clock
 from infra.errors import (
     DownloadError,
     LinkExpiredError,
+    StuckTaskError,
     TaskMissingError,
-    VendorError,
     VendorUnavailableError,
 )
 from infra.providers.base import TaskReport, TaskState, VideoProvider
+from manifests.policy import Next
 
 ENDED = (TaskState.SUCCEEDED, TaskState.FAILED, TaskState.CANCELLED)
 _DOWNLOADS_AT_ONCE = 8
@@ -47,7 +48,7 @@ class Collector:
         await self._clock.sleep(self._poll_seconds * 4 / 3 * self._rng.uniform(0.75, 1.25))
 
     async def wait_for_end(self, task_id: str, *, fresh: bool, tell: Tell) -> TaskReport:
-        """Raises TaskMissingError, CredentialsError, or VendorError when patience has run out; it stays in flight."""
+        """Raises TaskMissingError, CredentialsError, or StuckTaskError: out of patience, it stays in flight."""
         began, missing, seen = self._clock.monotonic(), 0, ""
         if fresh:
             await self.pause()
@@ -59,6 +60,8 @@ class Collector:
                 if missing >= _MISSING_BEFORE_BELIEVED:
                     raise
             except VendorUnavailableError as e:
+                if seen != e.detail:
+                    tell("policy", next=Next.WAIT.value, reason=f"its state cannot be read: {e.detail}")
                 seen = e.detail  # the network may come back within our patience
             else:
                 missing = 0
@@ -66,26 +69,27 @@ class Collector:
                     return report
                 seen = _tell_progress(report, seen, tell)
             if self._clock.monotonic() - began >= self._patience:
-                raise VendorError(
+                tell("policy", next=Next.HOLD.value, reason=f"not ended after {self._patience:.0f} s; left in flight")
+                raise StuckTaskError(
                     f"task {task_id} has not ended after {self._patience:.0f} s ({seen}); it is left in flight",
                     remedy="Run again: it goes on waiting for the same task, and nothing is bought twice.",
                 )
             await self.pause()
 
     @contextlib.asynccontextmanager
-    async def fetch(self, report: TaskReport) -> AsyncIterator[Path]:
-        """The first output in a temporary file, removed at the end.
+    async def fetch(self, report: TaskReport, *, tell: Tell) -> AsyncIterator[Path]:
+        """The first output in a temporary file, removed at the end. Every further try is told.
 
         Raises DownloadError when it arrived broken every time, LinkExpiredError when fresh links were dead too.
         """
         async with self._downloads:
-            path = await self._fetch(report)
+            path = await self._fetch(report, tell)
         try:
             yield path
         finally:
             path.unlink(missing_ok=True)
 
-    async def _fetch(self, report: TaskReport) -> Path:
+    async def _fetch(self, report: TaskReport, tell: Tell) -> Path:
         expired = broken = 0
         while True:
             try:
@@ -96,10 +100,12 @@ class Collector:
                 expired += 1
                 if expired > _AGAIN:
                     raise
-            except DownloadError:
+                tell("policy", next=Next.FETCH.value, reason="the link had expired; the task gives a fresh one")
+            except DownloadError as e:
                 broken += 1
                 if broken > _AGAIN:
                     raise
+                tell("policy", next=Next.FETCH.value, reason=f"the output did not arrive whole: {e.detail}")
                 await self.pause()
             again = await self._video.poll(report.task_id)  # every look gives fresh links
             report = again if again.state is TaskState.SUCCEEDED else report

@@ -4,11 +4,14 @@ ShotrunnerError                     fixed summary + detail + remedy, exit code
 ├── ReferenceDriftError             a pinned file changed                              2
 ├── StalePlanError                  plan no longer matches manifest, lock or ledger    2
 ├── BudgetExceededError             our own limit                                      5
+│   └── ShotBudgetExceededError     the limit of one shot: the others go on            5
+├── UnexplainedSpendError           the vendor charged more than our ledger knows      5
 ├── CreditsExhaustedError           the vendor's balance                               5
 ├── LeaseHeldError                  another run owns the campaign                      9
 ├── ApprovalNeededError             a gate waits for a person                          4
 ├── RightsError                     rights or disclosure                               8
 ├── StoppedError                    asked to stop: nothing new is bought               130
+├── ShotFailedError                 no usable take: the film waits for this shot       3
 ├── QualityError                    a deliverable or a delivery check failed           7
 ├── MediaError                      a file that is not what it should be               7
 │   └── ProgramMissingError         ffmpeg or another program is not there             6
@@ -20,10 +23,12 @@ ShotrunnerError                     fixed summary + detail + remedy, exit code
     ├── RefusedError                certainly not created (4xx, or nothing was sent)
     │   ├── RequestRejectedError    400: our request                                   3
     │   ├── DailyCapError           429: the rolling 24 h cap of one model             3
+    │   ├── ModerationError         not sent: moderation refused this shot before      3
     │   ├── ThrottledError          429: too many at once, the next one may pass       3
     │   ├── CredentialsError        401                                                6
     │   └── VendorUnreachableError  no connection: nothing was sent                    6
     ├── UnknownOutcomeError         a create whose answer was lost: paid or not        3
+    ├── StuckTaskError              patience has run out; the task stays in flight      3
     ├── TakeFailedError             FAILED task: failure class, charged credits        3
     ├── LinkExpiredError            an output link no longer answers (fetch the task again)
     ├── DownloadError               output truncated or not what was announced
@@ -33,6 +38,7 @@ ShotrunnerError                     fixed summary + detail + remedy, exit code
 
 from __future__ import annotations
 
+import datetime as dt
 from typing import ClassVar
 
 
@@ -73,6 +79,15 @@ class BudgetExceededError(ShotrunnerError):
     exit_code = 5
 
 
+class ShotBudgetExceededError(BudgetExceededError):
+    summary = "over the budget of one shot"
+
+
+class UnexplainedSpendError(ShotrunnerError):
+    summary = "the vendor has charged more than the ledger knows of"
+    exit_code = 5
+
+
 class CreditsExhaustedError(ShotrunnerError):
     summary = "the vendor account has not enough credits"
     exit_code = 5
@@ -102,6 +117,11 @@ class RightsError(ShotrunnerError):
 class StoppedError(ShotrunnerError):
     summary = "stopped before anything was bought"
     exit_code = 130
+
+
+class ShotFailedError(ShotrunnerError):
+    summary = "no usable take"
+    exit_code = 3
 
 
 class QualityError(ShotrunnerError):
@@ -172,7 +192,25 @@ class RequestRejectedError(RefusedError):
 
 
 class DailyCapError(RefusedError):
+    """`opens`: when the rolling window lets the next create through, as far as our own ledger knows."""
+
     summary = "the daily cap of this model is reached"
+
+    def __init__(
+        self,
+        detail: str,
+        *,
+        remedy: str = "",
+        address: str | None = None,
+        request_id: str | None = None,
+        opens: dt.datetime | None = None,
+    ) -> None:
+        super().__init__(detail, remedy=remedy, address=address, request_id=request_id)
+        self.opens = opens
+
+
+class ModerationError(RefusedError):
+    summary = "not sent: the vendor's moderation refused this shot"
 
 
 class ThrottledError(RefusedError):
@@ -191,6 +229,11 @@ class VendorUnreachableError(RefusedError):
 
 class UnknownOutcomeError(VendorError):
     summary = "the answer to a create was lost: it may have been paid"
+    exit_code = 3
+
+
+class StuckTaskError(VendorError):
+    summary = "the vendor has not finished it"
     exit_code = 3
 
 

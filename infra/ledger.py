@@ -6,6 +6,8 @@ them: every entry that follows from records gets the record's own time, so that 
 
 from __future__ import annotations
 
+import datetime as dt
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -28,6 +30,7 @@ from manifests.journal import (
 from manifests.naming import (
     ledger_key,
     ledger_prefix,
+    parse_address,
     parse_take_record_key,
     take_prefix,
     take_record_key,
@@ -51,15 +54,36 @@ U = TypeVar("U")
 
 
 @dataclass(frozen=True)
+class Account:
+    """What a movement is counted under: the shot whose picture it is (None for sounds), and whether it is a retake."""
+
+    shot: str | None = None
+    again: bool | None = None
+
+    def holds(self, other: Account) -> bool:
+        """Whether the other is counted here; what this one leaves open may be anything."""
+        return self.shot in (None, other.shot) and self.again in (None, other.again)
+
+
+@dataclass(frozen=True)
 class Spending:
     """Of one campaign and purse, in credits. `reserved`, by `{take key}-{attempt}`: in flight or unknown."""
 
     spent: int = 0
     reserved: Mapping[str, int] = field(default_factory=dict)
+    spent_on: Mapping[Account, int] = field(default_factory=dict, compare=False)
+    held_on: Mapping[Account, int] = field(default_factory=dict, compare=False)  # what is reserved
+    reserved_for: Mapping[str, Account] = field(default_factory=dict, compare=False)
 
     @property
     def total(self) -> int:
         return self.spent + sum(self.reserved.values())
+
+    def total_of(self, *, shot: str | None = None, again: bool | None = None) -> int:
+        """Spent and reserved for one shot's pictures, or for the first takes (`again=False`) only."""
+        asked = Account(shot, again)
+        movements = (*self.spent_on.items(), *self.held_on.items())
+        return sum(credits for account, credits in movements if asked.holds(account))
 
 
 def read_history(store: ObjectStore, key: str) -> TakeHistory:
@@ -152,6 +176,7 @@ def make_entry(
             "what": intent.what,
             "address": intent.address,
             "paid": is_paid(intent.service),
+            "again": intent.again,
             "at": record.at if record else intent.at,
         }
     )
@@ -183,6 +208,16 @@ def read_entries(store: ObjectStore, campaign: str) -> list[LedgerEntry]:
     return _in_threads(lambda key: _read(store, key, LedgerEntry), keys)
 
 
+def oldest_create(store: ObjectStore, service: str, model: str, since: dt.datetime) -> dt.datetime | None:
+    """When the first create of a model since then was accepted, in any campaign of this store: the account's daily cap
+    counts them all. A refused one counts nothing."""
+    keys = [info.key for info in store.list(ledger_prefix())]
+    refused = {key.removesuffix("-release.json") for key in keys if key.endswith("-release.json")}
+    reserved = [k for k in keys if k.endswith("-reserve.json") and k.removesuffix("-reserve.json") not in refused]
+    entries = _in_threads(lambda key: _read(store, key, LedgerEntry), reserved)
+    return min((e.at for e in entries if (e.service, e.model) == (service, model) and e.at >= since), default=None)
+
+
 def repair_ledger(store: ObjectStore, campaign: str, keys: Iterable[str] = ()) -> list[LedgerEntry]:
     """Writes what a crash left out, from the records of `keys` and of every take that the ledger holds open.
 
@@ -206,10 +241,12 @@ def spent_and_reserved(store: ObjectStore, campaign: str, *, paid: bool) -> Spen
     A reservation without an intent was never sent and counts nothing.
     """
     entries = [e for e in read_entries(store, campaign) if e.paid is paid]
-    spent = sum(e.credits for e in entries if e.kind == "settle")
+    settled = [e for e in entries if e.kind == "settle"]
     open_keys = _open(entries)
     histories = read_histories(store, [key for key, _ in open_keys])
     reserved: dict[str, int] = {}
+    reserved_for: dict[str, Account] = {}
+    held_on: Counter[Account] = Counter()
     for key, attempt in open_keys:
         history = histories[key]
         intent = next((i for i in history.intents if i.attempt == attempt and i.campaign == campaign), None)
@@ -217,10 +254,29 @@ def spent_and_reserved(store: ObjectStore, campaign: str, *, paid: bool) -> Spen
             continue
         closing = _closing(history, intent)
         if closing is None:
-            reserved[reservation_name(key, attempt)] = open_credits(history, intent)
+            name = reservation_name(key, attempt)
+            reserved[name] = open_credits(history, intent)
+            reserved_for[name] = account_of(intent)
+            held_on[reserved_for[name]] += reserved[name]
         elif closing.kind == "settle":
-            spent += closing.credits
-    return Spending(spent, reserved)
+            settled.append(closing)
+    spent_on: Counter[Account] = Counter()
+    for entry in settled:
+        spent_on[account_of(entry)] += entry.credits
+    return Spending(spent_on.total(), reserved, spent_on, held_on, reserved_for)
+
+
+def account_of(movement: Intent | LedgerEntry) -> Account:
+    picture = movement.what in ("take", "still")
+    return Account(shot_of(movement.address) if picture else None, again=movement.again)
+
+
+def shot_of(address: str) -> str:
+    """`pour@en.2/take-1` is money for `pour`."""
+    try:
+        return parse_address(address).shot
+    except ValueError:  # written by a version that names shots otherwise: it stays by itself
+        return address
 
 
 def reservation_name(key: str, attempt: int) -> str:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -50,6 +51,11 @@ class Purchase:
     price_credits: int
     size_class: str = ""
     media: Mapping[str, MediaInput] = field(default_factory=dict)
+    priority: float = 0  # what waits behind it; the highest gets the next slot
+
+    @property
+    def shot(self) -> str:
+        return self.address.partition("/")[0]
 
 
 class Outcomes:
@@ -83,7 +89,7 @@ class Outcomes:
             failure = self._failure(intent, task, report.failure_code or "", detail, failure_class, charged)
             raise await self._fail(purchase, intent, failure.model_copy(update={"retryable": retryable}))
         try:
-            async with self._collector.fetch(report) as path:
+            async with self._collector.fetch(report, tell=functools.partial(self.tell_of, purchase)) as path:
                 content_type = await asyncio.to_thread(_sniff, path)
                 blob = await keep_trying(self._clock, lambda: put_blob(self._store, "take", path, content_type))
         except DownloadError as e:
@@ -187,6 +193,9 @@ class Outcomes:
         held = open_credits(history, intent)
         await self._budget.settle(intent, release, held)
         self.tell("released", purchase, credits=held)
+
+    def tell_of(self, purchase: Purchase, message_type: str, **fields: Any) -> None:
+        self.tell(message_type, purchase, **fields)
 
     def tell(self, message_type: str, purchase: Purchase, **fields: Any) -> None:
         self._on_event(

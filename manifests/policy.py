@@ -25,6 +25,7 @@ class Next(enum.StrEnum):
     AGAIN = "next take number"
     LATER = "next take number, later"
     WAIT = "wait"
+    FETCH = "fetch again"
     FALL_BACK = "fall back"
     STOP_SHOT = "stop the shot"
     STOP_MODEL = "stop the model"
@@ -94,7 +95,7 @@ def rule_of_refusal(error: str) -> Rule:
 
 def wait_seconds(rule: Rule, times: int, pace: float = 1.0) -> float:
     """Before the try that follows failure number `times`. `pace`: the backlot's time runs faster."""
-    return min(rule.seconds * 2 ** max(0, times - 1), _LONGEST_WAIT) * pace
+    return min(rule.seconds * float(2 ** max(0, times - 1)), _LONGEST_WAIT) * pace
 
 
 def window_opens(oldest_create: dt.datetime | None) -> dt.datetime | None:
