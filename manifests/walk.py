@@ -13,6 +13,7 @@ from typing import Any
 from manifests.digest import derive_seed, segment_key, take_key
 from manifests.expand import Want
 from manifests.journal import Choice, Result, Selection, TakeHistory, TakeState
+from manifests.policy import REFUSALS_PER_SHOT, rule_of_failure
 
 SCORE_TIE = 0.01  # scores nearer than this are equal, and the lower take number wins
 
@@ -59,9 +60,20 @@ class Walk:
         return tuple(n for n in self.wanted if n.state in states)
 
     @property
+    def moderated(self) -> int:
+        """How often the vendor's moderation refused this very request, but for what a person had tried again."""
+        failures = [n.history.failures[-1] for n in self.wanted if n.history.failures]
+        return sum(rule_of_failure(f).moderation for f in failures)
+
+    @property
+    def stopped(self) -> bool:
+        """Refused so often that the numbers left are not bought: only other words are."""
+        return self.moderated >= REFUSALS_PER_SHOT
+
+    @property
     def ended(self) -> bool:
-        """Nothing left to buy or to collect. A held unknown counts as ended."""
-        return not self.of(TakeState.NEW, TakeState.IN_FLIGHT)
+        """Nothing left to buy or to collect. A held unknown counts as ended, and what moderation stopped."""
+        return not self.of(TakeState.IN_FLIGHT) and (self.stopped or not self.of(TakeState.NEW))
 
 
 def request_of(want: Want, body: Mapping[str, Any], number: int) -> dict[str, Any]:
@@ -84,7 +96,7 @@ def walk_takes(
 ) -> Walk:
     """Numbers from 1 until `want.count` places are filled. `body` has no blanks left.
 
-    A number that failed retryably is skipped while `attempts` lasts, a bad picture while `rerolls` lasts, and always
+    A number that the service failed is skipped while `attempts` lasts, a bad picture while `rerolls` lasts, and always
     what a person marked (a rejected one for replacement, a failed one for another try: neither counts as a try);
     after that it keeps its place, and the want stays short of a take.
     """
@@ -101,16 +113,25 @@ def walk_takes(
         screened = screening(want, past.result) if past.result is not None else None
         numbered = Numbered(number, key, request, past.state(living_leases), past, screened)
         skip = number in marked
+        counts = _counts(numbered)
         if skip:
             pass
-        elif past.failed_retryably:
+        elif counts == "attempts":
             failures += 1
             skip = failures < want.attempts
-        elif screened is not None and not screened.ok:
+        elif counts == "rerolls":
             bad += 1
             skip = bad <= want.rerolls
         (skipped if skip else wanted).append(numbered)
     return Walk(segment_of(want, body), tuple(wanted), tuple(skipped))
+
+
+def _counts(numbered: Numbered) -> str | None:
+    """The allowance that another number in the place of this one is taken from; None when none is called for."""
+    if numbered.screened is not None:
+        return None if numbered.screened.ok else "rerolls"
+    failures = numbered.history.failures
+    return rule_of_failure(failures[-1]).counts if failures and numbered.result is None else None
 
 
 def marked_numbers(selection: Selection | None) -> set[int]:
