@@ -26,11 +26,13 @@ from infra.media.probe import probe_image
 from infra.media.type_setting import FALLBACK_FONT, missing_characters, unsettable_script
 from infra.records import create_record, read_record
 from infra.runs import last_run
+from infra.selections import read_decisions
 from infra.service import decide_services
 from infra.settings import Settings, read_settings
 from infra.state import StoreState
 from infra.storage import open_store
 from infra.storage.base import ObjectStore
+from manifests.approvals import Decisions, ReviewGates
 from manifests.capability import check_capability, check_images
 from manifests.catalogue import ModelCard, Profile
 from manifests.diagnostics import Diagnostic, ManifestError
@@ -54,7 +56,7 @@ from manifests.lock import (
 )
 from manifests.naming import lock_key, manifest_key, plan_key
 from manifests.paths import find_root
-from manifests.plan import FilePin, Options, Plan, Planner, moved_positions, per_shot_credits, totals_of
+from manifests.plan import FilePin, Options, Plan, Planner, StateReader, moved_positions, per_shot_credits, totals_of
 from manifests.ratecard import load_models, load_profiles, rate_card_date, rate_card_digest
 from manifests.timing import Cut, cut_of
 
@@ -224,10 +226,18 @@ def make_plan(
     store_url = absolute_store(settings.store, loaded.root)
     store = open_store(store_url, loaded.root)
     lock, drift = _locked(checked, accepted)
-    plan, planner = _plan(
-        checked, lock, services, store, clock or SystemClock(), options or Options(), tuple(overrides)
-    )
+    state = StoreState(store, clock or SystemClock())
+    plan, planner = _plan(checked, lock, services, store, state, options or Options(), tuple(overrides))
     return Prepared(checked, plan, planner, lock, drift, settings, store, store_url)
+
+
+def replan(prepared: Prepared, state: StateReader, said: Sequence[Decisions] = ()) -> Prepared:
+    """The plan as it would be by `state`, were this `said` too: to see what a word costs before it is kept."""
+    plan = prepared.plan
+    services = Services(plan.video_service, plan.sound_service)
+    store, overrides = prepared.store, plan.overrides
+    fresh, planner = _plan(prepared.checked, prepared.lock, services, store, state, plan.options, overrides, said)
+    return replace(prepared, plan=fresh, planner=planner)
 
 
 def absolute_store(store: str, root: Path) -> str:
@@ -281,16 +291,20 @@ def _plan(
     lock: Lock,
     services: Services,
     store: ObjectStore,
-    clock: Clock,
+    state: StateReader,
     options: Options,
     overrides: tuple[str, ...],
+    said: Sequence[Decisions] = (),
 ) -> tuple[Plan, Planner]:
     loaded = checked.loaded
     spot = loaded.spot
     pins = {pin.name: pin.sha256 for pin in checked.files}
     wants = expand_spot(loaded, checked.cut, checked.models, pins, services)
     rebuy = options.rebuy_unknown or spot.generate.retry.on_unknown == "rebuy"
-    planner = Planner(StoreState(store, clock), rebuy=rebuy, before=_wanted_before(store, spot.name))
+    gates = ReviewGates(
+        spot.review, options.approve == "auto", (*read_decisions(store, spot.name), *said) if spot.review else ()
+    )
+    planner = Planner(state, rebuy=rebuy, before=_wanted_before(store, spot.name), gates=gates)
     for want in wants:
         planner.add(want)
     paid = any(w.service != "backlot" for w in wants)
@@ -336,8 +350,6 @@ def _notices(checked: Checked, services: Services) -> tuple[str, ...]:
     notices = []
     if spot.graphics.disclosure == "auto" and spot.compliance and spot.compliance.people != "none":
         notices.append("disclosure: the label is not drawn yet; people appear, so a paid run stops here")
-    if spot.review is not None and any(spot.review.model_dump(exclude_none=True)):
-        notices.append("review: gates are not built yet; a paid run stops here unless --approve auto")
     for shot in spot.shots:
         if shot.references and (shot.continues or shot.start_image):
             start = f"continues {shot.continues}" if shot.continues else f"starts on {shot.start_image}"

@@ -1,12 +1,19 @@
-"""Which take is circled, in the store. Swapped records: a person's choice beats a score, and a score never beats
-anything that is there already."""
+"""Which take is circled and which are rejected, in the store, and every word of a person as it was said.
+
+Selections are swapped: a person's choice beats a score, and a score never beats anything that is there already. What
+was said is created once and never rewritten.
+"""
 
 from __future__ import annotations
 
-from infra.records import update_record
+from collections.abc import Callable
+
+from infra.errors import NotFoundError
+from infra.records import create_record, read_record, update_record
 from infra.storage.base import ObjectStore
+from manifests.approvals import Decisions, empty_selection
 from manifests.journal import Choice, Selection
-from manifests.naming import selection_key
+from manifests.naming import decision_key, decision_prefix, selection_key
 
 
 def circle_take(store: ObjectStore, segment: str, address: str, choice: Choice) -> Selection:
@@ -20,3 +27,30 @@ def circle_take(store: ObjectStore, segment: str, address: str, choice: Choice) 
         return known.model_copy(update={"circled": choice})
 
     return update_record(store, selection_key(segment), Selection, choose)
+
+
+def change_selection(
+    store: ObjectStore, segment: str, address: str, change: Callable[[Selection], Selection]
+) -> Selection:
+    """`change` may run several times, so it must only compute."""
+    return update_record(
+        store, selection_key(segment), Selection, lambda known: change(known or empty_selection(segment, address))
+    )
+
+
+def keep_decisions(store: ObjectStore, record: Decisions) -> None:
+    """Said again, it is the same record. Before the selections: a crash between the two loses no word."""
+    create_record(store, decision_key(record.campaign, record.digest), record)
+
+
+def read_decisions(store: ObjectStore, campaign: str) -> list[Decisions]:
+    """Everything that was said in a campaign, oldest first."""
+    found = []
+    for info in store.list(decision_prefix(campaign)):
+        record = read_record(store, info.key, Decisions)
+        if record is None:
+            raise NotFoundError(
+                f"{info.key} was listed and is gone", remedy="Nothing but gc deletes: look at who else does."
+            )
+        found.append(record)
+    return sorted(found, key=lambda r: r.at)

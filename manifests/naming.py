@@ -100,7 +100,11 @@ def selection_key(segment_key: str) -> str:
 
 
 def decision_key(campaign: str, sha256: str) -> str:
-    return f"{LAYOUT}/decisions/{_name(campaign)}/{_digest(sha256)}.json"
+    return f"{decision_prefix(campaign)}{_digest(sha256)}.json"
+
+
+def decision_prefix(campaign: str) -> str:
+    return f"{LAYOUT}/decisions/{_name(campaign)}/"
 
 
 def step_record_key(key: str) -> str:

@@ -12,6 +12,7 @@ from typing import Any, Literal, Protocol
 
 from pydantic import Field
 
+from manifests.approvals import ReviewGates, Waiting, chosen_bytes
 from manifests.digest import digest_json
 from manifests.expand import Want, fill_blanks, find_blanks
 from manifests.journal import Record, Result, Selection, TakeHistory, TakeState, What
@@ -72,11 +73,19 @@ class Options(Record):
     extra_credits: int = 0
 
 
+def first_limit(spot: Spot, options: Options) -> int:
+    """What first takes may cost in all; what is left of the budget is for those that replace one. Credits that were
+    added on the command line are for whatever is needed."""
+    return int(spot.budget.credits * (1 - spot.budget.reroll_reserve)) + options.extra_credits
+
+
 class Totals(Record):
     credits: int
     up_to: int  # with the allowance, within the budget
     spent: int  # by this campaign before, in the same purse
     budget: int
+    credits_again: int = 0  # of credits: for numbers that replace one
+    spent_first: int | None = None  # of spent: what first takes cost; None when it was not counted
     bought_seconds: int
     screen_seconds: str  # decimal text
 
@@ -100,6 +109,7 @@ class Plan(Record):
     actions: tuple[Action, ...]
     totals: Totals
     per_shot: Mapping[str, int]
+    per_shot_spent: Mapping[str, int] = {}  # before, where there is a limit for it
     not_applied: tuple[str, ...]
     notices: tuple[str, ...]
     options: Options = Options()
@@ -147,8 +157,10 @@ class Planner:
         *,
         rebuy: bool = False,
         before: Mapping[str, Want] | None = None,
+        gates: ReviewGates | None = None,
     ) -> None:
         self._state = state
+        self._gates = gates or ReviewGates()
         self._before = before or {}  # by id, what the last run wanted: a purchase can then say why it is needed
         self._own = plan_digest  # when a stored plan is checked: what it bought itself counts as not yet bought
         self._rebuy = rebuy  # unknowns are bought again
@@ -158,6 +170,8 @@ class Planner:
         self.walks: dict[str, Walk] = {}
         self.pictures: dict[str, str] = {}  # sha256 of the circled still or take, by want id
         self.circled: dict[str, int] = {}  # its number
+        self.selections: dict[str, Selection | None] = {}  # by want id
+        self.waiting: dict[str, Waiting] = {}  # by want id: there is something to look at, and nobody has decided
 
     def add(self, want: Want) -> None:
         """`want` comes after every want that it needs."""
@@ -170,14 +184,20 @@ class Planner:
         selection = self._selection(want, body)
         walk = walk_takes(want, body, self._history, self._state.screening, selection, self._state.living_leases())
         self.walks[want.id] = walk
-        self.actions += [self._action(want, numbered) for numbered in walk.wanted]
+        self.selections[want.id] = selection
+        self.actions += [self._action(want, numbered, stopped=walk.stopped) for numbered in walk.wanted]
         for numbered in (*walk.wanted, *walk.skipped):
             self.positions[numbered.key] = numbered.state.value
         if self._ended(walk) and want.what in ("still", "take"):
             chosen = circled_number(walk, selection) or best_take(walk, selection)
-            if chosen is not None and chosen.result is not None and self._all_screened(walk):
-                self.pictures[want.id] = chosen.result.blob.sha256
-                self.circled[want.id] = chosen.number
+            if chosen is None or chosen.result is None or not self._all_screened(walk):
+                return
+            waiting = self._gates.waiting(want.what, walk.segment, chosen_bytes(selection))
+            if waiting is not None:
+                self.waiting[want.id] = waiting
+                return
+            self.pictures[want.id] = chosen.result.blob.sha256
+            self.circled[want.id] = chosen.number
 
     def _ended(self, walk: Walk) -> bool:
         return walk.ended and not (self._rebuy and walk.of(TakeState.UNKNOWN))
@@ -192,8 +212,11 @@ class Planner:
         changes = what_changed(before, want)
         return f"stale because {changes} changed" if changes else f"stale because {waits} changes"
 
-    def _action(self, want: Want, numbered: Numbered) -> Action:
+    def _action(self, want: Want, numbered: Numbered, *, stopped: bool = False) -> Action:
         action = _action(want, numbered, rebuy=self._rebuy)
+        if stopped and numbered.state is TakeState.NEW:
+            reason = "not bought: moderation refused these very words before"
+            return action.model_copy(update={"verb": Verb.GIVE_UP, "credits": 0, "seconds": 0, "reason": reason})
         if action.verb is Verb.BUY and action.reason == "new":
             parts = what_changed(self._before.get(want.id, want), want)
             action = action.model_copy(update={"reason": f"stale because {parts} changed"}) if parts else action
@@ -320,15 +343,24 @@ def billed_wants(wants: Sequence[Want]) -> list[Want]:
 
 
 def totals_of(
-    wants: Sequence[Want], actions: Sequence[Action], *, spent: int, budget: int, screen_seconds: str
+    wants: Sequence[Want],
+    actions: Sequence[Action],
+    *,
+    spent: int,
+    budget: int,
+    screen_seconds: str,
+    spent_first: int | None = None,
 ) -> Totals:
     billed = billed_wants(wants)
-    ours = [a for a in actions if a.want in {w.id for w in billed}]
+    count = {w.id: w.count for w in billed}
+    ours = [a for a in actions if a.want in count]
     return Totals(
         credits=sum(a.credits for a in ours),
         up_to=_up_to(billed, ours, room=budget - spent),
         spent=spent,
         budget=budget,
+        credits_again=sum(a.credits for a in ours if a.number > count[a.want]),
+        spent_first=spent_first,
         bought_seconds=sum(a.seconds for a in actions if a.verb is Verb.BUY),
         screen_seconds=screen_seconds,
     )
