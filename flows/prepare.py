@@ -21,7 +21,7 @@ from infra.errors import (
     StalePlanError,
 )
 from infra.files import file_digest, place_file
-from infra.ledger import spent_and_reserved
+from infra.ledger import Spending, shot_of, spent_and_reserved
 from infra.media.probe import probe_image
 from infra.media.type_setting import FALLBACK_FONT, missing_characters, unsettable_script
 from infra.records import create_record, read_record
@@ -56,7 +56,17 @@ from manifests.lock import (
 )
 from manifests.naming import lock_key, manifest_key, plan_key
 from manifests.paths import find_root
-from manifests.plan import FilePin, Options, Plan, Planner, StateReader, moved_positions, per_shot_credits, totals_of
+from manifests.plan import (
+    FilePin,
+    Options,
+    Plan,
+    Planner,
+    StateReader,
+    first_limit,
+    moved_positions,
+    per_shot_credits,
+    totals_of,
+)
 from manifests.ratecard import load_models, load_profiles, rate_card_date, rate_card_digest
 from manifests.timing import Cut, cut_of
 
@@ -309,9 +319,10 @@ def _plan(
         planner.add(want)
     paid = any(w.service != "backlot" for w in wants)
     budget = spot.budget.credits + options.extra_credits
+    spending = spent_and_reserved(store, spot.name, paid=paid)
     totals = totals_of(
-        wants, planner.actions, spent=spent_and_reserved(store, spot.name, paid=paid).total, budget=budget,
-        screen_seconds=str(Decimal(checked.cut.frames) / 24),
+        wants, planner.actions, spent=spending.total, budget=budget,
+        screen_seconds=str(Decimal(checked.cut.frames) / 24), spent_first=spending.total_of(again=False),
     )  # fmt: skip
     plan = Plan(
         campaign=spot.name,
@@ -331,11 +342,17 @@ def _plan(
         actions=tuple(planner.actions),
         totals=totals,
         per_shot=per_shot_credits(wants, planner.actions),
+        per_shot_spent={} if spot.budget.per_shot is None else _spent_on(spending, wants),
         not_applied=loaded.not_applied,
         notices=_notices(checked, services),
         options=options,
     )
     return plan, planner
+
+
+def _spent_on(spending: Spending, wants: Sequence[Want]) -> dict[str, int]:
+    shots = sorted({want.address for want in wants if want.what in ("still", "take")})
+    return {shot: used for shot in shots if (used := spending.total_of(shot=shot_of(shot)))}
 
 
 def _wanted_before(store: ObjectStore, campaign: str) -> dict[str, Want]:
@@ -359,11 +376,13 @@ def _notices(checked: Checked, services: Services) -> tuple[str, ...]:
 
 
 def refuse_over_budget(plan: Plan) -> None:
-    """Before anything is paid. The reserve for retakes is held back from the first round."""
+    """Before anything is paid. The reserve for retakes is held back from the first takes; retakes may use all of it."""
     spot = plan.read_spot()
     totals = plan.totals
-    room = int(totals.budget * (1 - spot.budget.reroll_reserve)) - totals.spent
-    if totals.credits > max(room, 0):
+    spent_first = totals.spent if totals.spent_first is None else totals.spent_first
+    first = totals.credits - totals.credits_again
+    too_many_first = first > max(first_limit(spot, plan.options) - spent_first, 0)
+    if too_many_first or totals.credits > max(totals.budget - totals.spent, 0):
         held = f" ({spot.budget.reroll_reserve:.0%} is held for retakes)" if spot.budget.reroll_reserve else ""
         raise BudgetExceededError(
             f"the plan costs {totals.credits:,} credits; {totals.budget:,} are allowed{held}, "
@@ -371,9 +390,15 @@ def refuse_over_budget(plan: Plan) -> None:
             remedy="raise budget.credits, ask for fewer takes, or say --budget +N",
         )
     limit = spot.budget.per_shot
-    dear = {shot: cost for shot, cost in plan.per_shot.items() if limit is not None and cost > limit}
+    before = plan.per_shot_spent
+    dear = {
+        shot: cost
+        for shot, cost in plan.per_shot.items()
+        if limit is not None and cost and cost + before.get(shot, 0) > limit
+    }
     if dear:
-        shots = ", ".join(f"{shot} {cost:,}" for shot, cost in dear.items())
+        spent = {shot: f" on top of {before[shot]:,}" if shot in before else "" for shot in dear}
+        shots = ", ".join(f"{shot} {cost:,}{spent[shot]}" for shot, cost in dear.items())
         raise BudgetExceededError(
             f"budget.per_shot is {limit:,} credits; {shots}", remedy="raise it, or ask these shots for fewer takes"
         )

@@ -7,13 +7,22 @@ campaign's lease counts in memory. The head in the store is for other readers, a
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
+from dataclasses import replace
 from typing import Literal
 
 from infra.clock import Clock
-from infra.errors import BudgetExceededError, LeaseHeldError, PreconditionFailedError
+from infra.errors import (
+    BudgetExceededError,
+    LeaseHeldError,
+    PreconditionFailedError,
+    ShotBudgetExceededError,
+)
 from infra.ledger import (
+    Account,
     Spending,
     TakeRecord,
+    account_of,
     is_paid,
     make_entry,
     repair_ledger,
@@ -36,8 +45,10 @@ class Purse:
     def __init__(self, store: ObjectStore, clock: Clock, campaign: str, name: PurseName, limit: int | None) -> None:
         self.name = name
         self.limit = limit
-        self.spent = 0
+        self.spent_on: Counter[Account] = Counter()
         self.reserved: dict[str, int] = {}
+        self._held_on: Counter[Account] = Counter()  # what is reserved, by account
+        self._held_for: dict[str, Account] = {}
         self._store = store
         self._clock = clock
         self._campaign = campaign
@@ -48,8 +59,27 @@ class Purse:
         self.lost = False  # another process writes this head: it believes that it holds the campaign
 
     @property
-    def total(self) -> int:
-        return self.spent + sum(self.reserved.values())
+    def spent(self) -> int:
+        return self.spent_on.total()
+
+    @property
+    def spending(self) -> Spending:
+        """As it is now; what is in it goes on changing."""
+        return Spending(self.spent, self.reserved, self.spent_on, self._held_on, self._held_for)
+
+    def open(self, found: Spending) -> None:
+        self.spent_on, self.reserved = Counter(found.spent_on), dict(found.reserved)
+        self._held_on, self._held_for = Counter(found.held_on), dict(found.reserved_for)
+
+    def hold(self, name: str, amount: int, account: Account) -> None:
+        """Reserves, or changes what is reserved."""
+        self.drop(name)
+        self.reserved[name], self._held_for[name] = amount, account
+        self._held_on[account] += amount
+
+    def drop(self, name: str) -> None:
+        if name in self.reserved:
+            self._held_on[self._held_for.pop(name)] -= self.reserved.pop(name)
 
     def changed(self) -> None:
         self._changes += 1
@@ -95,17 +125,28 @@ class Budget:
     """Reserve before each create, adjust to the vendor's estimate, settle or release when it has ended.
 
     Not for two processes at once: the caller holds the campaign's lease. `paid` only says which purse `spending` tells
-    of by default; every purchase goes to the purse of its own service.
+    of by default; every purchase goes to the purse of its own service. `first_limit` is what first takes may cost in
+    all, so that the rest stays for retakes; `shot_limit` is for the stills and takes of any one shot.
     """
 
     def __init__(
-        self, store: ObjectStore, clock: Clock, campaign: str, *, limit: int | None, paid: bool = True
+        self,
+        store: ObjectStore,
+        clock: Clock,
+        campaign: str,
+        *,
+        limit: int | None,
+        first_limit: int | None = None,
+        shot_limit: int | None = None,
+        paid: bool = True,
     ) -> None:
         self.campaign = campaign
         self._store = store
         self._clock = clock
         self._paid = paid
         self._limit = limit
+        self._first_limit = first_limit
+        self._shot_limit = shot_limit
         self._purses: dict[bool, Purse] = {}
         self._opening = asyncio.Lock()
         self._highest: dict[tuple[str, str, str], int] = {}
@@ -124,24 +165,48 @@ class Budget:
         amount = intent.reserved_credits
         if purse.lost:
             raise LeaseHeldError(f"another process buys for {self.campaign}")
-        if purse.limit is not None and purse.total + amount > purse.limit:
-            raise BudgetExceededError(
-                f"{amount} credits more would make {purse.total + amount} of {purse.limit}"
-                f" ({purse.spent} spent, {purse.total - purse.spent} reserved)",
-                remedy="Raise `budget` in the manifest, or ask for fewer takes.",
-                address=intent.address,
-            )
+        self._refuse_over(purse.spending, intent)
         name = reservation_name(intent.key, intent.attempt)
-        purse.reserved[name] = amount
+        purse.hold(name, amount, account_of(intent))
         purse.changed()
         try:
             await purse.write_head()
             entry = make_entry(intent, "reserve", amount)
             await keep_trying(self._clock, lambda: write_entry(self._store, entry))
         except BaseException:
-            purse.reserved.pop(name, None)
+            purse.drop(name)
             purse.changed()
             raise
+
+    def _refuse_over(self, now: Spending, intent: Intent) -> None:
+        """The three limits, the widest first."""
+        amount, account = intent.reserved_credits, account_of(intent)
+
+        def words(total: int, limit: int) -> str:
+            return f"{amount:,} credits more would make {total + amount:,} of {limit:,}"
+
+        if self._limit is not None and now.total + amount > self._limit:
+            raise BudgetExceededError(
+                f"{words(now.total, self._limit)} ({now.spent:,} spent, {now.total - now.spent:,} reserved)",
+                remedy="--budget +N allows N more; or raise `budget.credits`, or ask for fewer takes.",
+                address=intent.address,
+            )
+        first = now.total_of(again=False)
+        if self._first_limit is not None and not intent.again and first + amount > self._first_limit:
+            raise BudgetExceededError(
+                f"{words(first, self._first_limit)} for first takes; the rest is held for retakes",
+                remedy="--budget +N allows N more; or lower `budget.reroll_reserve`, or ask for fewer takes.",
+                address=intent.address,
+            )
+        if self._shot_limit is None or account.shot is None:
+            return
+        used = now.total_of(shot=account.shot)
+        if used + amount > self._shot_limit:
+            raise ShotBudgetExceededError(
+                f"{words(used, self._shot_limit)} for shot {account.shot}",
+                remedy="Raise `budget.per_shot`, or do with the takes that are there.",
+                address=intent.address,
+            )
 
     async def adjust(self, intent: Intent, size_class: str, estimated: int | None) -> None:
         """The vendor accepted and said the most that it may charge. May pass the limit: then nothing more is bought."""
@@ -151,7 +216,7 @@ class Budget:
         purse = await self._purse(intent.service)
         name = reservation_name(intent.key, intent.attempt)
         if name in purse.reserved:
-            purse.reserved[name] = estimated
+            purse.hold(name, estimated, account_of(intent))
             await self._write_if_ours(purse)
 
     async def settle(self, intent: Intent, record: TakeRecord, spent: int) -> None:
@@ -165,12 +230,13 @@ class Budget:
     async def forget(self, intent: Intent) -> None:
         """The intent was not written: somebody else's came first. A reservation without an intent counts nothing."""
         purse = await self._purse(intent.service)
-        purse.reserved.pop(reservation_name(intent.key, intent.attempt), None)
+        purse.drop(reservation_name(intent.key, intent.attempt))
         await self._write_if_ours(purse)
 
     async def spending(self, *, paid: bool | None = None) -> Spending:
         purse = await self._purse_of(self._paid if paid is None else paid)
-        return Spending(purse.spent, dict(purse.reserved))
+        now = purse.spending
+        return replace(now, reserved=dict(now.reserved), spent_on=dict(now.spent_on), held_on=dict(now.held_on))
 
     async def _close(self, intent: Intent, record: TakeRecord, kind: str, amount: int) -> None:
         entry = make_entry(intent, kind, amount, record=record)
@@ -178,8 +244,9 @@ class Budget:
             await keep_trying(self._clock, lambda: write_entry(self._store, entry))
             return
         purse = await self._purse(intent.service)
-        purse.reserved.pop(reservation_name(intent.key, intent.attempt), None)
-        purse.spent += amount if kind == "settle" else 0
+        purse.drop(reservation_name(intent.key, intent.attempt))
+        if kind == "settle":
+            purse.spent_on[account_of(intent)] += amount
         await keep_trying(self._clock, lambda: write_entry(self._store, entry))
         await self._write_if_ours(purse)
 
@@ -201,7 +268,7 @@ class Budget:
             if paid not in self._purses:
                 purse = Purse(self._store, self._clock, self.campaign, "paid" if paid else "play", self._limit)
                 spending = await asyncio.to_thread(self._read_ledger, paid)
-                purse.spent, purse.reserved = spending.spent, dict(spending.reserved)
+                purse.open(spending)
                 self._purses[paid] = purse
         return self._purses[paid]
 

@@ -251,6 +251,7 @@ class Buyer:
             reserved_credits=self._budget.expected(
                 purchase.service, purchase.model, purchase.size_class, purchase.price_credits
             ),
+            again=purchase.again,
             at=self._clock.now(),
         )
         await self._budget.reserve(intent)

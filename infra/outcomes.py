@@ -50,6 +50,7 @@ class Purchase:
     request: Mapping[str, Any]
     price_credits: int
     size_class: str = ""
+    again: bool = False  # in place of one that failed or was not wanted
     media: Mapping[str, MediaInput] = field(default_factory=dict)
     priority: float = 0  # what waits behind it; the highest gets the next slot
 

@@ -41,7 +41,7 @@ from manifests.digest import digest_json
 from manifests.expand import OUT_FRAME, Want
 from manifests.journal import BlobRef
 from manifests.naming import plan_key
-from manifests.plan import Plan
+from manifests.plan import Plan, first_limit
 from manifests.ratecard import load_models, load_profiles
 from manifests.schema import Brand, Spot, VoiceLine
 from manifests.timing import Cut, cut_of
@@ -122,6 +122,7 @@ class Production:
             request=numbered.request,
             price_credits=want.credits,
             size_class=f"{want.width}x{want.height}x{want.seconds}",
+            again=numbered.number > want.count,
             media=await self.media_of(numbered.request),
         )
 
@@ -196,8 +197,9 @@ async def open_production(
     try:
         async with _vendors(plan, home, settings, clock, events) as (video, sound, slots):
             budget = Budget(
-                store, clock, plan.campaign, paid=plan.paid, limit=spot.budget.credits + plan.options.extra_credits
-            )
+                store, clock, plan.campaign, paid=plan.paid, limit=spot.budget.credits + plan.options.extra_credits,
+                first_limit=first_limit(spot, plan.options), shot_limit=spot.budget.per_shot,
+            )  # fmt: skip
             buyer = Buyer(
                 store=store,
                 clock=clock,
