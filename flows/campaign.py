@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from prefect import flow
@@ -99,15 +100,16 @@ def note_problems(production: Production, outcomes: Sequence[object]) -> None:
 async def _shot(production: Production, shot_id: str, shots: dict[str, asyncio.Task[Circled]]) -> Circled:
     """Stills first where the shot starts on one; a continued shot waits for the take that it continues."""
     pictures: dict[str, str] = {}
+    still = None
     take = production.want(f"{shot_id}/take")
     for needed in take.needs:
         source = needed.split("/")[0]
         if needed.endswith("/still"):
-            circled = await shoot(production, production.want(needed), {})
+            circled = still = await shoot(production, production.want(needed), {})
         else:
             circled = await asyncio.shield(shots[source])
         pictures[needed] = circled.result.blob.sha256
-    return await shoot(production, take, pictures)
+    return replace(await shoot(production, take, pictures), still=still)
 
 
 async def _speak(production: Production) -> list[SpokenTake] | None:

@@ -6,29 +6,17 @@ import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from infra.errors import (
-    BudgetExceededError,
-    CreditsExhaustedError,
-    QualityError,
-    RefusedError,
-    ShotrunnerError,
-    StoppedError,
-    TakeFailedError,
-    UnknownOutcomeError,
-)
+from flows.takes import CAMPAIGN_WIDE, read_walk, shoot_takes, wanted_states
+from infra.errors import RefusedError, ShotFailedError, TakeFailedError, UnknownOutcomeError
 from infra.production import Production
-from infra.selections import circle_take
-from infra.state import StoreState
+from infra.selections import circle_take, read_decisions
+from manifests.approvals import ReviewGates, Waiting, chosen_bytes
 from manifests.expand import Want, fill_blanks
-from manifests.journal import Result, TakeState
+from manifests.journal import Result, Selection, TakeState
 from manifests.naming import slate
-from manifests.walk import Numbered, Walk, best_take, choice_by_score, circled_number, segment_of, walk_takes
+from manifests.walk import Numbered, Walk, best_take, choice_by_score, circled_number
 from tasks.generate import generate
 from tasks.screen import screen
-
-# These end the buying of the whole campaign, not of one shot
-CAMPAIGN_WIDE = (BudgetExceededError, CreditsExhaustedError, StoppedError)
-
 
 @dataclass(frozen=True)
 class Circled:
@@ -37,6 +25,8 @@ class Circled:
     want: Want
     chosen: Numbered
     walk: Walk
+    selection: Selection | None = None  # what was said of it
+    still: Circled | None = None  # that it starts on
 
     @property
     def result(self) -> Result:
@@ -48,56 +38,11 @@ class Circled:
 async def shoot(production: Production, want: Want, pictures: Mapping[str, str]) -> Circled:
     """All takes of one want, then its circle. `pictures`: sha256 of the circled pictures that its request starts from.
 
-    Raises QualityError when no take is usable, or what ended the buying.
+    Raises ShotFailedError when no take is usable, or what ended the buying.
     """
     body = fill_blanks(want.body, pictures)
-    address = slate(production.plan.campaign, want.address)
-    refused: set[int] = set()
-    while True:
-        walk = await asyncio.to_thread(_walk, production, want, body, ours=True)
-        todo = [n for n in walk.of(*_wanted_states(production)) if n.number not in refused]
-        if not todo:
-            break
-        outcomes = await asyncio.gather(
-            *(_shoot_take(production, want, numbered, address) for numbered in todo), return_exceptions=True
-        )
-        for numbered, outcome in zip(todo, outcomes, strict=True):
-            if isinstance(outcome, TakeFailedError):
-                continue  # the walk decides whether another number takes its place
-            if isinstance(outcome, UnknownOutcomeError):
-                refused.add(numbered.number)  # held: the circle tells of it
-                continue
-            if isinstance(outcome, CAMPAIGN_WIDE) or not isinstance(outcome, ShotrunnerError | None):
-                raise outcome
-            if outcome is not None:
-                production.problems.append(outcome)
-                refused.add(numbered.number)
+    walk = await shoot_takes(production, want, body)
     return await _circle(production, want, body, walk)
-
-
-def _wanted_states(production: Production) -> tuple[TakeState, ...]:
-    states = (TakeState.NEW, TakeState.IN_FLIGHT)
-    return (*states, TakeState.UNKNOWN) if production.plan.rebuys_unknown else states
-
-
-def _walk(production: Production, want: Want, body: Mapping[str, object], *, ours: bool = False) -> Walk:
-    """`ours`: a create of this run that has no answer yet is in flight (another shot may be sending the very same
-    request); afterwards, an intent without an answer is unknown."""
-    state: StoreState = production.state()
-    selection = state.selection(segment_of(want, body))
-    living = [nonce for nonce in state.living_leases() if ours or nonce != production.lease.nonce]
-    return walk_takes(want, body, state.history, state.screening, selection, living)
-
-
-async def _shoot_take(production: Production, want: Want, numbered: Numbered, address: str) -> None:
-    label = slate(address, f"{want.what} {numbered.number}")
-    try:
-        result = await generate(label, production, want, numbered)
-    except (BudgetExceededError, CreditsExhaustedError):
-        production.buyer.stop()  # the others are collected; no further create is tried in vain
-        raise
-    if want.what in ("take", "still"):
-        await screen(slate(label, "screen"), production, want, result.blob)
 
 
 async def _circle(production: Production, want: Want, body: Mapping[str, object], walk: Walk) -> Circled:
@@ -105,21 +50,43 @@ async def _circle(production: Production, want: Want, body: Mapping[str, object]
     unscreened = [n for n in walk.wanted if n.result is not None and n.screened is None]
     label = slate(production.plan.campaign, want.address, want.what, "screen")
     await asyncio.gather(*(screen(label, production, want, n.result.blob) for n in unscreened if n.result))
-    walk = await asyncio.to_thread(_walk, production, want, body)
+    walk = await asyncio.to_thread(read_walk, production, want, body)
     selection = await asyncio.to_thread(production.state().selection, walk.segment)
-    chosen = circled_number(walk, selection)
-    if chosen is None:
-        chosen = best_take(walk, selection)
-        if chosen is None:
-            raise QualityError(_why_none(want, walk), address=want.address, remedy=_remedy(walk))
-        choice = choice_by_score(chosen, production.clock.now())
-        await asyncio.to_thread(circle_take, production.store, walk.segment, want.address, choice)
-        production.events.emit("circled", address=want.address, what=want.what, take=chosen.number, by="score")
     production.notices += [
         f"{want.address}/{want.what}-{n.number} is held: its answer was lost; --rebuy-unknown buys it anew"
         for n in walk.of(TakeState.UNKNOWN)
     ]
-    return Circled(want, chosen, walk)
+    chosen = circled_number(walk, selection)
+    best = chosen or best_take(walk, selection)
+    if best is None:
+        raise ShotFailedError(_why_none(want, walk), address=want.address, remedy=_remedy(walk))
+    waiting = (await asyncio.to_thread(gates_of, production)).waiting(want.what, walk.segment, chosen_bytes(selection))
+    if waiting is not None:
+        raise _stopped_at(production, want, walk, waiting)
+    if chosen is None:
+        choice = choice_by_score(best, production.clock.now())
+        selection = await asyncio.to_thread(circle_take, production.store, walk.segment, want.address, choice)
+        production.events.emit("circled", address=want.address, what=want.what, take=best.number, by="score")
+    return Circled(want, best, walk, selection)
+
+
+def gates_of(production: Production) -> ReviewGates:
+    """The manifest's gates with everything that was said until now."""
+    plan, review = production.plan, production.spot.review
+    said = read_decisions(production.store, plan.campaign) if review is not None else ()
+    return ReviewGates(review, plan.options.approve == "auto", said)
+
+
+def _stopped_at(production: Production, want: Want, walk: Walk, waiting: Waiting) -> ApprovalNeededError:
+    there = sum(n.result is not None for n in (*walk.wanted, *walk.skipped))
+    who, campaign = waiting.by[0], production.plan.campaign
+    number = "still-N" if want.what == "still" else "N"
+    return ApprovalNeededError(
+        f"{waiting}; {there} {want.what}{'s' if there > 1 else ''} to look at in dailies.html",
+        address=want.address,
+        remedy=f"shotrunner circle {want.address} {number} --by {who} --in {campaign}, "
+        f"or shotrunner approve {production.run_id} FILE; then run again",
+    )
 
 
 def _why_none(want: Want, walk: Walk) -> str:
@@ -134,7 +101,7 @@ def _why_none(want: Want, walk: Walk) -> str:
             reasons.append(f"{want.what} {n.number} is unknown: its answer was lost")
         elif n.history.refusals:
             reasons.append(f"{want.what} {n.number} was refused ({n.history.refusals[-1].detail})")
-    return "no usable " + want.what + ": " + ", ".join(reasons or ["none was made"])
+    return ", ".join(reasons or ["none was made"])
 
 
 def _remedy(walk: Walk) -> str:
@@ -145,14 +112,14 @@ def _remedy(walk: Walk) -> str:
 
 async def make_sound(production: Production, want: Want) -> Result:
     """One line of speech or one effect. Raises when it cannot be had."""
-    walk = await asyncio.to_thread(_walk, production, want, dict(want.body), ours=True)
-    while walk.of(*_wanted_states(production)):
+    walk = await asyncio.to_thread(read_walk, production, want, dict(want.body), ours=True)
+    while walk.of(*wanted_states(production)):
         numbered = walk.wanted[0]
         label = slate(production.plan.campaign, want.address, want.what)
         try:
             return await generate(label, production, want, numbered)
         except TakeFailedError:
-            walk = await asyncio.to_thread(_walk, production, want, dict(want.body), ours=True)
+            walk = await asyncio.to_thread(read_walk, production, want, dict(want.body), ours=True)
     numbered = walk.wanted[0]
     if numbered.result is not None:
         return numbered.result

@@ -11,7 +11,7 @@ from flows.shots import Circled
 from infra.deliverables import file_name, find_deliverable
 from infra.production import Production, SpokenTake
 from manifests.catalogue import Profile
-from manifests.finish import Finished, finish_inputs
+from manifests.finish import Finished, finish_inputs, said_inputs
 from manifests.journal import BlobRef, StepResult
 from manifests.naming import slate
 from manifests.schema import Deliver
@@ -92,8 +92,10 @@ async def _deliver(
 
 
 def used_inputs(production: Production, circled: Mapping[str, Circled], heard: Sounds) -> dict[str, str]:
-    """The digest of everything that is seen or heard: takes and sounds by want id, files by their place in the YAML."""
+    """The digest of everything that is seen or heard: takes and sounds by want id, files by their place in the YAML;
+    and of what people said of a take, which its sidecar tells."""
     bought = {f"{shot}/take": c.result.blob.sha256 for shot, c in circled.items()}
+    bought |= said_inputs({p.want.id: p.selection for c in circled.values() for p in (c, c.still) if p is not None})
     bought |= {f"{take.line.id}/line": take.bought.sha256 for take in heard.lines}
     bought |= {want: blob.sha256 for want, blob in heard.bought_effects.items()}
     return finish_inputs(production.plan, bought)

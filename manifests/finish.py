@@ -8,9 +8,10 @@ from typing import Any, Literal
 
 from pydantic import Field
 
+from manifests.approvals import words_said
 from manifests.catalogue import Profile
 from manifests.digest import digest_json
-from manifests.journal import BlobRef, Record
+from manifests.journal import BlobRef, Record, Selection
 from manifests.plan import Plan
 from manifests.schema import Deliver
 
@@ -51,6 +52,12 @@ def finish_inputs(plan: Plan, bought: Mapping[str, str]) -> dict[str, str]:
     """The digest of everything that is seen or heard. `bought`: circled takes and sounds, by want id."""
     shown = ("brand.fonts", "brand.logo", "brand.end_cards", "sound.")
     return {**bought, **{f.name: f.sha256 for f in plan.files if f.name.startswith(shown)}}
+
+
+def said_inputs(selections: Mapping[str, Selection | None]) -> dict[str, str]:
+    """By want id: the digest of what people said of it. Nothing where only the score spoke."""
+    said = {want: words_said(selection) for want, selection in selections.items()}
+    return {f"{want}/said": digest_json(words) for want, words in said.items() if words}
 
 
 def finish_key(

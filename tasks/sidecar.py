@@ -7,12 +7,12 @@ from typing import Any
 
 from infra.media.steps import STEPS
 from infra.production import Production, SpokenTake
-from infra.state import StoreState
+from manifests.approvals import words_said
 from manifests.digest import digest_json
 from manifests.expand import Want
-from manifests.journal import BlobRef, StepResult
+from manifests.journal import BlobRef, Selection, StepResult
 from manifests.schema import Deliver
-from manifests.walk import Numbered, Walk
+from manifests.walk import Numbered
 
 
 def build_sidecar(
@@ -63,7 +63,7 @@ def _shot_facts(production: Production, shot: str, circled: Any) -> dict[str, An
     chosen: Numbered = circled.chosen
     want: Want = circled.want
     cut = production.cut.shot(shot)
-    result = circled.result
+    result, still = circled.result, circled.still
     return {
         "shot": shot,
         "service": want.service,
@@ -77,12 +77,13 @@ def _shot_facts(production: Production, shot: str, circled: Any) -> dict[str, An
         "credits": result.credits,
         "take_frames": [cut.in_frame, cut.in_frame + cut.shown],
         "film_frames": [cut.start, cut.end],
-        "circled": _choice(production, circled.walk),
+        "circled": _choice(circled.selection),
+        **({"said": words_said(circled.selection)} if words_said(circled.selection) else {}),
+        **({"said_of_still": words_said(still.selection)} if still is not None and words_said(still.selection) else {}),
     }
 
 
-def _choice(production: Production, walk: Walk) -> dict[str, Any] | None:
-    selection = StoreState(production.store, production.clock).selection(walk.segment)
+def _choice(selection: Selection | None) -> dict[str, Any] | None:
     if selection is None or selection.circled is None:
         return None
     choice = selection.circled
