@@ -37,6 +37,10 @@ class RequestLog:
         """The requests that could cost something, answered well or not."""
         return [entry for entry in self.entries() if entry["create"]]
 
+    def movements(self) -> list[dict[str, Any]]:
+        """Every line of the books: tasks created and ended with what they cost, sounds, balances."""
+        return self._books.read()
+
     def purchases(self) -> list[dict[str, Any]]:
         """What was really made and charged, from the books: `digest`, `endpoint`, `model`. Complete after any crash."""
         return [line for line in self._books.read() if line["event"] in ("created", "sound")]
