@@ -13,10 +13,11 @@ from typing import Any
 from prefect import flow
 from prefect.runtime import flow_run
 
-from flows.shots import CAMPAIGN_WIDE, Circled, make_sound, shoot
+from flows.shots import Circled, make_sound, shoot
 from flows.spot import Sounds, finish_deliverable
+from flows.takes import CAMPAIGN_WIDE
 from infra.console import current_console
-from infra.errors import ShotrunnerError, StoppedError
+from infra.errors import DailyCapError, ShotrunnerError, StoppedError
 from infra.production import Production, SpokenTake, home_of, open_production, read_plan
 from infra.settings import read_settings
 from infra.storage import open_store
@@ -85,16 +86,20 @@ def note_problems(production: Production, outcomes: Sequence[object]) -> None:
     """Expected failures are noted once each; anything else is raised."""
     for outcome in outcomes:
         if isinstance(outcome, ShotrunnerError):
-            seen = any(
-                p is outcome or (type(p) is type(outcome) and type(p) in CAMPAIGN_WIDE) for p in production.problems
-            )
-            if not seen:
+            if not any(_same(p, outcome) for p in production.problems):
                 production.problems.append(outcome)
         elif isinstance(outcome, BaseException):
             raise outcome
     if not production.console.stopping:  # nobody interrupted: buying ended with the money, or with the lease
         others = [p for p in production.problems if not isinstance(p, StoppedError)]
         production.problems[:] = others or production.problems
+
+
+def _same(one: ShotrunnerError, other: ShotrunnerError) -> bool:
+    """What ended the buying of the campaign, or of a model, is one problem however many takes it met."""
+    if one is other or type(one) is not type(other):
+        return one is other
+    return type(one) in CAMPAIGN_WIDE or (isinstance(one, DailyCapError) and one.detail == other.detail)
 
 
 async def _shot(production: Production, shot_id: str, shots: dict[str, asyncio.Task[Circled]]) -> Circled:

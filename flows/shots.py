@@ -6,8 +6,8 @@ import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from flows.takes import CAMPAIGN_WIDE, read_walk, shoot_takes, wanted_states
-from infra.errors import RefusedError, ShotFailedError, TakeFailedError, UnknownOutcomeError
+from flows.takes import read_walk, shoot_takes, wanted_states
+from infra.errors import ApprovalNeededError, RefusedError, ShotFailedError, TakeFailedError, UnknownOutcomeError
 from infra.production import Production
 from infra.selections import circle_take, read_decisions
 from manifests.approvals import ReviewGates, Waiting, chosen_bytes
@@ -17,6 +17,7 @@ from manifests.naming import slate
 from manifests.walk import Numbered, Walk, best_take, choice_by_score, circled_number
 from tasks.generate import generate
 from tasks.screen import screen
+
 
 @dataclass(frozen=True)
 class Circled:

@@ -51,6 +51,7 @@ __all__ = ["Buyer", "Purchase"]
 _SOUNDS = ("speech", "effect")
 _SOUNDS_AT_ONCE = 2  # the smallest plan's concurrency (audio sheet §1.7)
 _TRIES_WHEN_BUSY = 5
+_LOOK = 1.0  # how often a wait looks whether it was told to stop
 
 
 class Buyer:
@@ -108,6 +109,10 @@ class Buyer:
     def change_slots(self, slots: Mapping[str, int]) -> None:
         """The account's limits as they are now, by model."""
         self._slots.change(slots)
+
+    @property
+    def stopped(self) -> bool:
+        return self._stopped
 
     def stop(self) -> None:
         """No create is sent from now on; what is paid goes on being collected."""
@@ -288,7 +293,9 @@ class Buyer:
         rule = rule_of_refusal(type(error).__name__)
         seconds = wait_seconds(rule, times, self._pace)
         self._outcomes.tell("policy", purchase, next=rule.next.value, reason=rule.why, seconds=seconds)
-        await self._clock.sleep(seconds)
+        until = self._clock.monotonic() + seconds
+        while (left := until - self._clock.monotonic()) > 0 and not self._stopped:
+            await self._clock.sleep(min(left, _LOOK))
 
     async def _keep_task(self, task: TaskRecord) -> None:
         try:

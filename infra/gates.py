@@ -9,7 +9,7 @@ from collections.abc import Callable
 from infra.clock import Clock
 from infra.errors import DailyCapError, ModerationError
 
-_LOOK = 60.0  # how often a wait looks whether it was told to stop
+_LOOK = 5.0  # how often a wait looks whether it was told to stop
 _UNKNOWN_WAIT = dt.timedelta(hours=1)  # when nobody knows since when the cap counts
 
 

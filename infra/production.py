@@ -10,6 +10,7 @@ import contextlib
 import datetime as dt
 import os
 import secrets
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -76,6 +77,9 @@ class Production:
     console: RunConsole
     problems: list[ShotrunnerError] = field(default_factory=list)
     notices: list[str] = field(default_factory=list)  # what went on without being a failure
+    refusals: Counter[str] = field(default_factory=Counter)  # by moderation in this run, by shot
+    paused: set[type[ShotrunnerError]] = field(default_factory=set)  # told already
+    pace: float = 1.0  # of every wait: the backlot's time runs faster
     calls: int = 0  # creates sent by this run
     spent: int = 0  # credits settled by this run
 

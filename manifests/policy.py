@@ -67,10 +67,12 @@ _REFUSALS: Mapping[str, Rule] = {
     "RequestRejectedError": Rule(Next.HOLD, "the vendor found the request invalid"),
     "DailyCapError": Rule(Next.STOP_MODEL, "the rolling 24-hour cap of this model is reached"),
     "ThrottledError": Rule(Next.WAIT, "the vendor is busy", seconds=10),
+    "StoppedError": Rule(Next.HOLD, "nothing more is bought"),
     "VendorUnreachableError": Rule(Next.WAIT, "the vendor could not be reached; nothing was sent", seconds=10),
     "CredentialsError": Rule(Next.PAUSE, "the key was not accepted"),
     "CreditsExhaustedError": Rule(Next.PAUSE, "the vendor account has not enough credits"),
     "BudgetExceededError": Rule(Next.PAUSE, "the campaign's own budget is used up"),
+    "ShotBudgetExceededError": Rule(Next.STOP_SHOT, "the budget of this shot is used up; the others go on"),
     "UnknownOutcomeError": Rule(Next.HOLD, "the answer was lost: perhaps paid, never sent again unasked"),
 }
 _REFUSED = Rule(Next.HOLD, "the vendor refused the request")
