@@ -26,13 +26,13 @@ from infra.media.probe import probe_image
 from infra.media.type_setting import FALLBACK_FONT, missing_characters, unsettable_script
 from infra.records import create_record, read_record
 from infra.runs import last_run
-from infra.selections import read_decisions
+from infra.selections import read_gates
 from infra.service import decide_services
 from infra.settings import Settings, read_settings
 from infra.state import StoreState
 from infra.storage import open_store
 from infra.storage.base import ObjectStore
-from manifests.approvals import Decisions, ReviewGates
+from manifests.approvals import Decisions
 from manifests.capability import check_capability, check_images
 from manifests.catalogue import ModelCard, Profile
 from manifests.diagnostics import Diagnostic, ManifestError
@@ -311,9 +311,7 @@ def _plan(
     pins = {pin.name: pin.sha256 for pin in checked.files}
     wants = expand_spot(loaded, checked.cut, checked.models, pins, services)
     rebuy = options.rebuy_unknown or spot.generate.retry.on_unknown == "rebuy"
-    gates = ReviewGates(
-        spot.review, options.approve == "auto", (*read_decisions(store, spot.name), *said) if spot.review else ()
-    )
+    gates = read_gates(store, spot.name, spot.review, auto=options.approve == "auto", said=said)
     planner = Planner(state, rebuy=rebuy, before=_wanted_before(store, spot.name), gates=gates)
     for want in wants:
         planner.add(want)

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from flows.takes import read_walk, shoot_takes, wanted_states
 from infra.errors import ApprovalNeededError, RefusedError, ShotFailedError, TakeFailedError, UnknownOutcomeError
 from infra.production import Production
-from infra.selections import circle_take, read_decisions
-from manifests.approvals import ReviewGates, Waiting, chosen_bytes
+from infra.selections import circle_take
+from manifests.approvals import Waiting, chosen_bytes
 from manifests.expand import Want, fill_blanks
 from manifests.journal import Result, Selection, TakeState
 from manifests.naming import slate
@@ -61,7 +61,8 @@ async def _circle(production: Production, want: Want, body: Mapping[str, object]
     best = chosen or best_take(walk, selection)
     if best is None:
         raise ShotFailedError(_why_none(want, walk), address=want.address, remedy=_remedy(walk))
-    waiting = (await asyncio.to_thread(gates_of, production)).waiting(want.what, walk.segment, chosen_bytes(selection))
+    gates = await asyncio.to_thread(production.review_gates)
+    waiting = gates.waiting(want.what, walk.segment, chosen_bytes(selection))
     if waiting is not None:
         raise _stopped_at(production, want, walk, waiting)
     if chosen is None:
@@ -69,13 +70,6 @@ async def _circle(production: Production, want: Want, body: Mapping[str, object]
         selection = await asyncio.to_thread(circle_take, production.store, walk.segment, want.address, choice)
         production.events.emit("circled", address=want.address, what=want.what, take=best.number, by="score")
     return Circled(want, best, walk, selection)
-
-
-def gates_of(production: Production) -> ReviewGates:
-    """The manifest's gates with everything that was said until now."""
-    plan, review = production.plan, production.spot.review
-    said = read_decisions(production.store, plan.campaign) if review is not None else ()
-    return ReviewGates(review, plan.options.approve == "auto", said)
 
 
 def _stopped_at(production: Production, want: Want, walk: Walk, waiting: Waiting) -> ApprovalNeededError:

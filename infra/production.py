@@ -26,17 +26,19 @@ from infra.budget import Budget
 from infra.buying import Buyer, Purchase
 from infra.clock import Clock, SystemClock
 from infra.console import RunConsole
-from infra.errors import NotFoundError, ShotrunnerError, StalePlanError
+from infra.errors import LeaseHeldError, NotFoundError, ShotrunnerError, StalePlanError
 from infra.events import Events
-from infra.lease import HeldLease, acquire_lease
+from infra.lease import HeldLease, acquire_patiently
 from infra.providers.base import MediaInput, VideoProvider
 from infra.providers.runway import RunwayProvider
 from infra.records import read_record
+from infra.selections import read_gates
 from infra.settings import ELEVENLABS_URL, RUNWAY_URL, Settings
 from infra.state import StoreState
 from infra.steps import StepRunner
 from infra.storage import open_store
 from infra.storage.base import ObjectStore
+from manifests.approvals import ReviewGates
 from manifests.catalogue import ModelCard, Profile
 from manifests.digest import digest_json
 from manifests.expand import OUT_FRAME, Want
@@ -88,6 +90,11 @@ class Production:
 
     def state(self) -> StoreState:
         return StoreState(self.store, self.clock)
+
+    def review_gates(self) -> ReviewGates:
+        """As they stand now: read anew each time."""
+        auto = self.plan.options.approve == "auto"
+        return read_gates(self.store, self.plan.campaign, self.spot.review, auto=auto)
 
     def file_blob(self, name: str) -> BlobRef:
         pin = self.plan.file(name)
@@ -194,7 +201,7 @@ async def open_production(
     spot, brand = plan.read_spot(), plan.read_brand()
     models = load_models()
     profiles = {name: shrink_profile(p, plan.picture_scale) for name, p in load_profiles().items()}
-    lease = await asyncio.to_thread(acquire_lease, store, clock, plan.campaign)
+    lease = await acquire_patiently(store, clock, plan.campaign, waits=_tell_wait(events, plan.campaign))
     keeper = asyncio.create_task(lease.keep())
     work = home / "work"
     steps = StepRunner(store, work, clock, media_jobs(settings), events)
@@ -238,6 +245,13 @@ async def open_production(
         keeper.cancel()
         await asyncio.gather(keeper, return_exceptions=True)
         await asyncio.to_thread(lease.release)
+
+
+def _tell_wait(events: Events, campaign: str) -> Callable[[LeaseHeldError], None]:
+    def told(held: LeaseHeldError) -> None:
+        events.emit("lease", campaign=campaign, seconds=round(held.seconds_left), why=held.detail)
+
+    return told
 
 
 def _stop_when_lost(production: Production) -> Callable[[asyncio.Task[None]], None]:

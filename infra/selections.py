@@ -6,14 +6,15 @@ was said is created once and never rewritten.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from infra.errors import NotFoundError
 from infra.records import create_record, read_record, update_record
 from infra.storage.base import ObjectStore
-from manifests.approvals import Decisions, empty_selection
+from manifests.approvals import Decisions, ReviewGates, empty_selection
 from manifests.journal import Choice, Selection
 from manifests.naming import decision_key, decision_prefix, selection_key
+from manifests.schema import Review
 
 
 def circle_take(store: ObjectStore, segment: str, address: str, choice: Choice) -> Selection:
@@ -54,3 +55,12 @@ def read_decisions(store: ObjectStore, campaign: str) -> list[Decisions]:
             )
         found.append(record)
     return sorted(found, key=lambda r: r.at)
+
+
+def read_gates(
+    store: ObjectStore, campaign: str, review: Review | None, *, auto: bool, said: Sequence[Decisions] = ()
+) -> ReviewGates:
+    """The gates of a campaign with everything that was said until now, and `said`."""
+    if review is None:
+        return ReviewGates()
+    return ReviewGates(review, auto, (*read_decisions(store, campaign), *said))

@@ -34,6 +34,15 @@ class DeliverableIndex(Record):
     measured: Mapping[str, Any]
     backlot: bool  # whether any take in it was filmed on the backlot
 
+    @property
+    def film(self) -> str:
+        """The name of its one film."""
+        return next(name for name in self.files if name.endswith((".mp4", ".mov")))
+
+    @property
+    def film_sha256(self) -> str:
+        return self.files[self.film].sha256
+
 
 @dataclass(frozen=True)
 class Finished:

@@ -12,14 +12,14 @@ import jinja2
 
 import infra
 from infra.blobs import has_blob, put_blob, read_blob
-from infra.errors import QualityError, ShotrunnerError
+from infra.errors import ApprovalNeededError, QualityError, ShotrunnerError
 from infra.ledger import spent_and_reserved
 from infra.production import Production
 from infra.records import create_record
 from infra.state import StoreState, screened_of
 from manifests.expand import Want
 from manifests.finish import DeliverableIndex, Finished, film_facts
-from manifests.journal import BlobRef, Problem, RunRecord, Selection, StepResult
+from manifests.journal import BlobRef, Choice, Problem, Rejection, RunRecord, Selection, StepResult
 from manifests.naming import deliverable_index_key, run_key
 from manifests.plan import Planner
 from manifests.prompts import review_questions
@@ -36,9 +36,11 @@ async def wrap(slate: str, production: Production, finished: Sequence[Finished],
     for film in finished:
         if not film.ok:
             production.problems.append(_failed_checks(film))
-    page = await asyncio.to_thread(_dailies, production, finished)
+    waiting = await asyncio.to_thread(_undecided, production, finished)
+    production.problems += waiting.values()
+    page = await asyncio.to_thread(_dailies, production, finished, list(waiting))
     dailies = await asyncio.to_thread(put_blob, production.store, "out", page.encode(), "text/html")
-    record = _record(production, finished, flow_run, dailies)
+    record = _record(production, finished, list(waiting), flow_run, dailies)
     await asyncio.to_thread(create_record, production.store, run_key(record.run_id, "run.json"), record)
     return record
 
@@ -51,8 +53,32 @@ def _failed_checks(film: Finished) -> ShotrunnerError:
     )
 
 
-def _record(production: Production, finished: Sequence[Finished], flow_run: str, dailies: BlobRef) -> RunRecord:
+def _undecided(production: Production, finished: Sequence[Finished]) -> dict[str, ApprovalNeededError]:
+    """By index key: films that somebody has to see before they are delivered."""
+    gates = production.review_gates()
+    found = {}
+    for film in finished:
+        index = film.index
+        waiting = gates.waiting("film", index.variant, index.film_sha256)
+        if waiting is not None:
+            who, campaign = waiting.by[0], production.plan.campaign
+            found[index.key] = ApprovalNeededError(
+                f"{waiting}; {index.film} is in review/",
+                address=index.variant,
+                remedy=f"shotrunner circle {index.variant} film --by {who} --in {campaign}, "
+                f"or shotrunner approve {production.run_id} FILE; then run again",
+            )
+    return found
+
+
+def _record(
+    production: Production, finished: Sequence[Finished], waiting: Sequence[str], flow_run: str, dailies: BlobRef
+) -> RunRecord:
     problems = production.problems
+
+    def keys(films: Sequence[Finished]) -> tuple[str, ...]:
+        return tuple(deliverable_index_key(f.index.campaign, f.index.variant, f.index.key[:12]) for f in films)
+
     return RunRecord(
         run_id=production.run_id,
         campaign=production.plan.campaign,
@@ -71,9 +97,8 @@ def _record(production: Production, finished: Sequence[Finished], flow_run: str,
         cpu_seconds=round(production.steps.cpu_seconds, 1),
         spent_credits=production.spent,
         paid=production.plan.paid,
-        deliverables=tuple(
-            deliverable_index_key(f.index.campaign, f.index.variant, f.index.key[:12]) for f in finished
-        ),
+        deliverables=keys([f for f in finished if f.index.key not in waiting]),
+        waiting=keys([f for f in finished if f.index.key in waiting]),
         dailies=dailies,
         notices=(*production.plan.notices, *production.notices),
     )
@@ -91,9 +116,9 @@ def exit_code_of(problems: Sequence[ShotrunnerError]) -> int:
 # --- dailies: every take of the run, what was circled and why ---
 
 
-def _dailies(production: Production, finished: Sequence[Finished]) -> str:
+def _dailies(production: Production, finished: Sequence[Finished], undecided: Sequence[str]) -> str:
     state = StoreState(production.store, production.clock)
-    planner = Planner(state)
+    planner = Planner(state, gates=production.review_gates())
     for want in production.plan.wants:
         planner.add(want)
     groups = [
@@ -106,7 +131,7 @@ def _dailies(production: Production, finished: Sequence[Finished]) -> str:
         loader=jinja2.FileSystemLoader(TEMPLATES), autoescape=True, undefined=jinja2.StrictUndefined
     )
     poster = next((t["poster"] for g in groups for t in g["takes"] if t["circled"] and g["want"].what == "take"), None)
-    films = [_film(film.index, film.made, poster) for film in finished]
+    films = [_film(f.index, f.made, poster, "review/" if f.index.key in undecided else "") for f in finished]
     waiting = [w.id for w in production.plan.wants if w.id not in planner.walks]
     return environment.get_template("dailies.html.j2").render(
         plan=production.plan,
@@ -121,16 +146,16 @@ def _dailies(production: Production, finished: Sequence[Finished]) -> str:
     )
 
 
-def _film(index: DeliverableIndex, made: bool, poster: str | None) -> dict[str, Any]:
-    names = sorted(index.files)
-    film = next(n for n in names if n.endswith((".mp4", ".mov")))
+def _film(index: DeliverableIndex, made: bool, poster: str | None, folder: str) -> dict[str, Any]:
+    film = index.film
     return {
         "index": index,
         "made": made,
         "poster": poster,
         "facts": film_facts(index.measured),
         "name": film,
-        "others": [n for n in names if n != film],
+        "folder": folder,
+        "others": [n for n in sorted(index.files) if n != film],
     }
 
 
@@ -202,7 +227,26 @@ def _take(
         "digest": numbered.result.blob.sha256[:12] if numbered.result else "",
         "seconds": numbered.result.seconds if numbered.result else None,
         "circled": chosen is not None and numbered.number == chosen.number,
+        "words": _words(selection, numbered.number),
     }
+
+
+def _words(selection: Selection | None, number: int) -> list[str]:
+    """What people said of one take, with who and when."""
+    told = []
+    choice = selection.circled if selection else None
+    if choice is not None and choice.take == number and choice.by != "score":
+        told.append(f"circled by {_who(choice)}" + (f": {choice.note}" if choice.note else ""))
+    for said in selection.rejected if selection else ():
+        if said.take == number:
+            note = f": {said.note}" if said.note else ""
+            told.append(f"rejected ({said.reason}) by {_who(said)}{note}" + (", replaced" if said.replace else ""))
+    return told
+
+
+def _who(said: Choice | Rejection) -> str:
+    person = f" ({said.person})" if said.person else ""
+    return f"{said.by}{person}, {said.at:%Y-%m-%d %H:%M} UTC"
 
 
 def _state_words(numbered: Numbered, target: str) -> str:
