@@ -20,6 +20,7 @@ from infra.errors import (
     UnknownOutcomeError,
     VendorUnreachableError,
 )
+from infra.ledger import shot_of
 from infra.production import Production
 from infra.state import StoreState
 from manifests.expand import Want
@@ -129,6 +130,9 @@ def _note(production: Production, want: Want, numbered: Numbered, error: BaseExc
     """What ends the buying of this want is returned; a held number is not: the circle tells of it."""
     if not isinstance(error, ShotrunnerError):
         raise error
+    if isinstance(error, ShotBudgetExceededError):
+        _note_full_shot(production, error)
+        return None
     if isinstance(error, (*CAMPAIGN_WIDE, DailyCapError)):
         rule = rule_of_refusal(type(error).__name__)
         if rule.next in (Next.PAUSE, Next.STOP_SHOT) and type(error) not in production.paused:
@@ -141,6 +145,14 @@ def _note(production: Production, want: Want, numbered: Numbered, error: BaseExc
     elif not isinstance(error, ModerationError):
         production.problems.append(error)
     return None
+
+
+def _note_full_shot(production: Production, error: ShotBudgetExceededError) -> None:
+    """Once for each shot: it does with the takes that are there, and the other shots go on."""
+    shot = shot_of(error.address or "")
+    told = [shot_of(p.address or "") for p in production.problems if isinstance(p, ShotBudgetExceededError)]
+    if shot not in told:
+        production.problems.append(error)
 
 
 # --- failures of tasks ---

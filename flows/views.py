@@ -261,6 +261,8 @@ def event_line(event: Mapping[str, Any]) -> str | None:
             return f"starting {event['what']}"
         case "run":
             return f"run {event['run_id']} of {event['campaign']}"
+        case "lease":
+            return f"{event['why']}; waiting {event['seconds']} s for it to run out"
         case "collected":
             return f"{where}: there, {event.get('credits', 0)} credits"
         case "failed":
@@ -297,6 +299,18 @@ def run_lines(record: Mapping[str, Any], films: Sequence[Mapping[str, Any]]) -> 
     lines += [f"  note: {notice}" for notice in record["notices"]]
     lines += [f"  {_problem_line(p)}" for p in record["problems"]]
     return lines
+
+
+def gate_lines(record: Mapping[str, Any], page: str) -> list[str]:
+    """Where to look and how to answer, when the run stopped at a gate; nothing otherwise."""
+    waiting = [p["address"] for p in record["problems"] if p["exit_code"] == 4]
+    if not waiting:
+        return []
+    return [
+        f"stopped at a gate: {', '.join(waiting)}",
+        f"  look: {page}",
+        f"  answer: the commands above, or shotrunner approve {record['run_id']} FILE; then run again",
+    ]
 
 
 def _problem_line(problem: Mapping[str, Any]) -> str:

@@ -94,14 +94,24 @@ class CreditsExhaustedError(ShotrunnerError):
 
 
 class LeaseHeldError(ShotrunnerError):
-    """`seconds_left`: when the lease runs out unless its owner renews it; 0 when ours was taken over."""
+    """`seconds_left`: when the lease runs out unless its owner renews it; 0 when ours was taken over. `elsewhere`: its
+    owner is on another machine, so nobody here can say whether it lives."""
 
     summary = "another run holds the campaign"
     exit_code = 9
 
-    def __init__(self, detail: str, *, seconds_left: float = 0, remedy: str = "", address: str | None = None) -> None:
+    def __init__(
+        self,
+        detail: str,
+        *,
+        seconds_left: float = 0,
+        elsewhere: bool = False,
+        remedy: str = "",
+        address: str | None = None,
+    ) -> None:
         super().__init__(detail, remedy=remedy, address=address)
         self.seconds_left = seconds_left
+        self.elsewhere = elsewhere
 
 
 class ApprovalNeededError(ShotrunnerError):

@@ -10,6 +10,7 @@ import asyncio
 import datetime as dt
 import threading
 import uuid
+from collections.abc import Callable
 
 from infra import errors
 from infra.clock import Clock
@@ -31,7 +32,7 @@ def acquire_lease(
     for _ in range(_TRIES):
         found = read_versioned(store, lease_key(name), Lease)
         if found and _holds(found[0], clock.now(), identity):
-            raise _held_by(found[0], clock.now())
+            raise _held_by(found[0], clock.now(), identity)
         lease = Lease(
             rev=found[0].rev + 1 if found else 1,
             name=name,
@@ -51,6 +52,26 @@ def acquire_lease(
     raise errors.ConflictError(f"the lease of {name} changed {_TRIES} times while it was taken", remedy="Run again.")
 
 
+async def acquire_patiently(
+    store: ObjectStore,
+    clock: Clock,
+    name: str,
+    *,
+    identity: ProcessIdentity | None = None,
+    waits: Callable[[errors.LeaseHeldError], None] = lambda _: None,
+) -> HeldLease:
+    """As `acquire_lease`, but a lease of another machine is waited for until it runs out, once: if it is renewed by
+    then, its owner lives and LeaseHeldError is raised. `waits` is told how long."""
+    try:
+        return await asyncio.to_thread(acquire_lease, store, clock, name, identity=identity)
+    except errors.LeaseHeldError as held:
+        if not held.elsewhere:
+            raise
+        waits(held)
+        await clock.sleep(held.seconds_left + 0.5)
+    return await asyncio.to_thread(acquire_lease, store, clock, name, identity=identity)
+
+
 def living_leases(store: ObjectStore, clock: Clock, *, identity: ProcessIdentity | None = None) -> list[str]:
     """Nonces of the leases that are held now: an open intent of any other owner is unknown, not in flight."""
     identity = identity or this_process()
@@ -65,11 +86,12 @@ def _holds(lease: Lease, now: dt.datetime, identity: ProcessIdentity) -> bool:
     return not here or process_lives(lease.pid, lease.process_started)
 
 
-def _held_by(lease: Lease, now: dt.datetime) -> errors.LeaseHeldError:
+def _held_by(lease: Lease, now: dt.datetime, identity: ProcessIdentity) -> errors.LeaseHeldError:
     left = max(0.0, (lease.expires_at - now).total_seconds())
     return errors.LeaseHeldError(
         f"{lease.name} is held by {lease.owner}, process {lease.pid}, for another {left:.0f} s unless it renews",
         seconds_left=left,
+        elsewhere=(lease.host, lease.boot_id) != (identity.host, identity.boot_id),
         remedy=f"Let that run finish or stop it; if {lease.host} is gone, run again in {left:.0f} s.",
     )
 
