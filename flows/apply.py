@@ -18,14 +18,15 @@ from flows.prepare import Prepared, refuse_over_budget, refuse_words_that_do_not
 from infra.blobs import read_blob
 from infra.console import CONSOLE, RunConsole
 from infra.deliverables import copy_out, find_deliverable
-from infra.errors import ApprovalNeededError, RightsError, ShotrunnerError
+from infra.errors import RightsError, ShotrunnerError
 from infra.files import place_file
 from infra.media.ffmpeg import find_ffmpeg
 from infra.orchestrator import PrefectServer
 from infra.records import read_record
 from infra.runs import last_run
+from infra.selections import read_gates
 from infra.storage.base import ObjectStore
-from manifests.finish import DeliverableIndex, film_facts, finish_inputs
+from manifests.finish import DeliverableIndex, film_facts, finish_inputs, said_inputs
 from manifests.journal import RunRecord
 from manifests.naming import run_key
 from manifests.plan import Plan, Planner, Verb
@@ -51,7 +52,7 @@ def apply_prepared(prepared: Prepared, out: Path | None, *, yes: bool, json: boo
     if not json:
         for line in views.run_header(plan):
             views.say(line)
-    _confirm(plan, yes=yes)
+    confirm(plan, yes=yes)
     digest = store_inputs(prepared)
     return run_flow(plan, digest, prepared.store, prepared.store_url, prepared.home, folder, json=json)
 
@@ -67,31 +68,31 @@ def refuse_gates(plan: Plan) -> None:
             f"people: {people}, and the disclosure label is not drawn yet",
             remedy="graphics.disclosure: {override: {by: NAME, reason: WHY}} puts a person's word on record",
         )
-    if spot.review is not None and plan.options.approve != "auto":
-        raise ApprovalNeededError(
-            "the manifest has a review block, and its gates are not built yet",
-            remedy="--approve auto lets the score decide; or remove the block",
-        )
 
 
-def _confirm(plan: Plan, *, yes: bool) -> None:
+def confirm(plan: Plan, *, yes: bool) -> None:
     """Real credits are spent only after somebody said so."""
-    if not plan.paid or yes or not plan.purchases:
+    if not plan.paid or not plan.purchases:
         return
     total = plan.totals.credits
-    question = f"Spend {total:,} credits (${total / 100:.2f}), up to {plan.totals.up_to:,} with retakes? [y/N] "
+    question = f"Spend {total:,} credits (${total / 100:.2f}), up to {plan.totals.up_to:,} with retakes?"
+    ask(question, f"the plan costs {total:,} credits", yes=yes)
+
+
+def ask(question: str, fact: str, *, yes: bool) -> None:
+    """Raises NotConfirmedError unless somebody says yes. `fact` is told where nobody can be asked."""
+    if yes:
+        return
     if not sys.stdin.isatty():
-        raise NotConfirmedError(
-            f"the plan costs {total:,} credits and nobody can be asked", remedy="say --yes when that is meant"
-        )
-    if input(question).strip().lower() not in ("y", "yes"):
+        raise NotConfirmedError(f"{fact} and nobody can be asked", remedy="say --yes when that is meant")
+    if input(f"{question} [y/N] ").strip().lower() not in ("y", "yes"):
         raise NotConfirmedError("the answer was not yes")
 
 
 def _finished(store: ObjectStore, plan: Plan, planner: Planner) -> list[DeliverableIndex] | None:
     """The indexes of all deliverables, if nothing has to be bought, collected or encoded; else None. The planner has
     looked just now; a stored plan had not."""
-    if any(a.verb is not Verb.KEEP for a in planner.actions):
+    if planner.waiting or any(a.verb is not Verb.KEEP for a in planner.actions):
         return None
     bought = dict(planner.pictures)
     for want in plan.wants:
@@ -103,10 +104,17 @@ def _finished(store: ObjectStore, plan: Plan, planner: Planner) -> list[Delivera
             if result is None:
                 return None
             bought[want.id] = result.blob.sha256
-    inputs = finish_inputs(plan, {k: v for k, v in bought.items() if not k.endswith("/still")})
-    profiles = load_profiles()
-    found = [find_deliverable(store, plan, inputs, profiles[d.profile], d)[1] for d in plan.read_spot().deliver]
-    return [index for index in found if index is not None] if all(found) else None
+    bought = {k: v for k, v in bought.items() if not k.endswith("/still")} | said_inputs(planner.selections)
+    inputs = finish_inputs(plan, bought)
+    profiles, spot = load_profiles(), plan.read_spot()
+    gates = read_gates(store, plan.campaign, spot.review, auto=plan.options.approve == "auto")
+    found = []
+    for wanted in spot.deliver:
+        index = find_deliverable(store, plan, inputs, profiles[wanted.profile], wanted)[1]
+        if index is None or gates.waiting("film", index.variant, index.film_sha256) is not None:
+            return None
+        found.append(index)
+    return found
 
 
 def _nothing_to_do(
@@ -122,12 +130,8 @@ def _nothing_to_do(
         return 0
     views.say(f"{plan.campaign}: nothing to do; 0 vendor calls, 0 encodes, 0 credits")
     for index in finished:
-        views.say(f"  {film_of(index)}  {film_facts(index.measured)}")
+        views.say(f"  {index.film}  {film_facts(index.measured)}")
     return 0
-
-
-def film_of(index: DeliverableIndex) -> str:
-    return next(name for name in index.files if name.endswith((".mp4", ".mov")))
 
 
 def run_flow(
@@ -215,19 +219,22 @@ def _report(store: ObjectStore, run_id: str | None, folder: Path, code: int, *, 
     if record is None:
         return code or 1
     films = []
-    for key in record.deliverables:
+    for key, place in [*((k, folder) for k in record.deliverables), *((k, folder / "review") for k in record.waiting)]:
         index = read_record(store, key, DeliverableIndex)
         if index is not None:
-            copy_out(store, index, folder)
-            films.append({"file": str(folder / film_of(index)), "facts": film_facts(index.measured)})
+            copy_out(store, index, place)
+            films.append({"file": str(place / index.film), "facts": film_facts(index.measured)})
     _copy_dailies(store, record, folder)
     told: Mapping[str, Any] = record.model_dump(mode="json", by_alias=True)
     if json:
-        views.print_json({"message_type": "done", **told, "films": films, "out": str(folder)})
+        page = str(folder / "dailies.html")
+        views.print_json({"message_type": "done", **told, "films": films, "out": str(folder), "page": page})
     else:
         for line in views.run_lines(told, films):
             views.say(line)
         views.say(f"  {folder / 'dailies.html'}")
+        for line in views.gate_lines(told, str(folder / "dailies.html")):
+            views.say(line)
     return code
 
 

@@ -280,6 +280,11 @@ def event_line(event: Mapping[str, Any]) -> str | None:
             )
         case "delivered":
             return f"delivered {event['file']}"
+        case "policy":
+            later = f" after {duration_words(event['seconds'])}" if event.get("seconds") else ""
+            return f"{where}: {event['next']}{later}: {event['reason']}"
+        case "waiting":
+            return f"waiting: {event['reason']}"
         case "stopping":
             return "stopping: no new purchases; collecting what is paid (Ctrl-C again leaves at once)"
         case _:
@@ -295,6 +300,10 @@ def run_lines(record: Mapping[str, Any], films: Sequence[Mapping[str, Any]]) -> 
         f"{record['calls']} vendor calls, {record['spent_credits']:,} {purse}; {encodes} encodes, "
         f"{sum(made.values())} steps made, {sum(kept.values())} kept, {record['cpu_seconds']:.0f} s of processor time"
     ]
+    if record.get("buying_seconds") is not None and record.get("estimated_seconds"):
+        low, high = (duration_words(seconds) for seconds in record["estimated_seconds"])
+        took = duration_words(record["buying_seconds"])
+        lines.append(f"  purchasing took {took}; the plan said {low if low == high else f'{low} to {high}'}")
     lines += [f"  {film['file']}  {film['facts']}" for film in films]
     lines += [f"  note: {notice}" for notice in record["notices"]]
     lines += [f"  {_problem_line(p)}" for p in record["problems"]]

@@ -10,7 +10,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, get_args
 
 from pydantic import Field
 
@@ -21,11 +21,12 @@ from manifests.walk import Numbered
 
 GateName = Literal["keyframes", "takes", "cut"]
 Subject = Literal["still", "take", "film"]
-REASONS = (
+Reason = Literal[
     "causality", "vanishing-object", "false-success", "identity", "product-shape", "logo", "lettering", "hands-face",
     "camera", "motion", "lighting-continuity", "flicker", "composition", "off-brief", "brand-safety", "rights", "other",
-)  # fmt: skip
-GATES: Mapping[Subject, GateName] = {"still": "keyframes", "take": "takes", "film": "cut"}
+]  # fmt: skip
+REASONS: tuple[str, ...] = get_args(Reason)
+GATES: Mapping[str, GateName] = {"still": "keyframes", "take": "takes", "film": "cut"}
 
 
 class Word(Record):
@@ -88,15 +89,15 @@ class ReviewGates:
     said: Sequence[Decisions] = field(default=())
 
     def gate(self, what: str) -> Gate | None:
-        name = GATES.get(what)  # type: ignore[call-overload]
+        name = GATES.get(what)
         return getattr(self.review, name) if self.review is not None and name is not None else None
 
-    def waiting(self, what: Subject | str, target: str, sha256: str | None) -> Waiting | None:
+    def waiting(self, what: str, target: str, sha256: str | None) -> Waiting | None:
         """`sha256`: of the film, or of the still or take that a person circled. None: nothing stands in the way."""
         gate = self.gate(what)
         if gate is None or self.auto:
             return None
-        name = GATES[what]  # type: ignore[index]
+        name = GATES[what]
         persons, roles = self._standing(gate, target, sha256)
         refused = next((by for by, decision in roles.items() if decision == "reject"), "")
         if sha256 is not None and not refused and len(persons) >= gate.needed:

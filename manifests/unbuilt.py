@@ -36,10 +36,8 @@ NOT_APPLIED: tuple[NotApplied, ...] = (
     NotApplied("graphics.captions.burn", "captions are files beside the film", _other_than([])),
     NotApplied("graphics.disclosure", "the label is not drawn yet", lambda value: value == "auto"),
     NotApplied("compliance.claims", "claims are recorded, no gate waits for them", _other_than([])),
-    NotApplied("review.keyframes", "gates stop a paid run, none is shown yet"),
-    NotApplied("review.drafts", "gates stop a paid run, none is shown yet"),
-    NotApplied("review.takes", "gates stop a paid run, none is shown yet"),
-    NotApplied("review.cut", "gates stop a paid run, none is shown yet"),
+    NotApplied("review.drafts", "no drafts are bought, so nobody waits for them"),
+    *(NotApplied(f"review.{gate}.sample", "all of it is looked at") for gate in ("keyframes", "takes", "cut")),
 )
 
 LATER_KINDS = {"campaign": "run its spots one by one", "schedule": "start the manifest that it names yourself"}
