@@ -69,6 +69,7 @@ from manifests.plan import (
 )
 from manifests.ratecard import load_models, load_profiles, rate_card_date, rate_card_digest
 from manifests.timing import Cut, cut_of
+from manifests.tiny import shrink_wants
 
 CONTENT_TYPES = {
     ".png": "image/png",
@@ -309,7 +310,7 @@ def _plan(
     loaded = checked.loaded
     spot = loaded.spot
     pins = {pin.name: pin.sha256 for pin in checked.files}
-    wants = expand_spot(loaded, checked.cut, checked.models, pins, services)
+    wants = shrink_wants(expand_spot(loaded, checked.cut, checked.models, pins, services), options.picture_scale)
     rebuy = options.rebuy_unknown or spot.generate.retry.on_unknown == "rebuy"
     gates = read_gates(store, spot.name, spot.review, auto=options.approve == "auto", said=said)
     planner = Planner(state, rebuy=rebuy, before=_wanted_before(store, spot.name), gates=gates)

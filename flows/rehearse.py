@@ -45,7 +45,6 @@ from infra.settings import Settings, read_settings
 from manifests.finish import DeliverableIndex
 from manifests.naming import parse_take_record_key, take_root
 from manifests.plan import Options, Verb
-from manifests.tiny import shrink_plan
 
 PICTURE_SCALE = 8  # 1280×720 becomes 160×90
 SPEED = 20.0  # the lease of 60 s then lasts 3 s, which a busy machine still renews in time
@@ -305,10 +304,9 @@ def settings_of(order: Order) -> dict[str, str]:
 
 
 def plan_order(order: Order, clock: FastClock) -> Prepared:
-    options = Options(rebuy_unknown=order.rebuy_unknown, approve="auto")
+    options = Options(rebuy_unknown=order.rebuy_unknown, approve="auto", picture_scale=PICTURE_SCALE)
     settings = Settings.model_validate(settings_of(order))
-    prepared = make_plan(order.manifest, overrides=order.overrides, options=options, settings=settings, clock=clock)
-    return Prepared(**{**vars(prepared), "plan": shrink_plan(prepared.plan, PICTURE_SCALE)})
+    return make_plan(order.manifest, overrides=order.overrides, options=options, settings=settings, clock=clock)
 
 
 def _print_event(event: Mapping[str, Any]) -> None:

@@ -62,18 +62,18 @@ def audit(evidence: Evidence) -> list[str]:
 
 
 def check_creates(evidence: Evidence) -> Iterator[str]:
-    """No request was sent oftener than its intents allow, and none was charged twice but for a released unknown.
+    """Each intent is one create, unless it was killed before; no request is charged twice but for a released unknown.
 
-    The vendor's digest of a request and our key of a take are different functions of the same thing, so their counts
-    are compared in order of size.
+    The vendor's digest of a request and our key of a take are different functions of the same thing, so what was
+    charged is compared in order of size.
     """
-    sent = _counts(str(line["digest"]) for line in evidence.creates)
-    allowed = sorted((len(h.intents) for h in evidence.histories), reverse=True)
-    if _exceeds(sent, allowed):
-        yield f"creates were sent {sent[:4]} times by request, and the intents allow {allowed[:4]}"
-    charged = _counts(str(line["digest"]) for line in evidence.charged)
+    intents = sum(len(h.intents) for h in evidence.histories)
+    sent, unsent = len(evidence.creates), sum(1 for _ in _unnamed(evidence))
+    if not intents - unsent <= sent <= intents:
+        yield f"{sent} creates were sent for {intents} intents, {unsent} of them without an answer"
+    charged = sorted(Counter(str(line["digest"]) for line in evidence.charged).values(), reverse=True)
     rights = sorted((1 + sum(r.decision == "rebuy" for r in h.releases) for h in evidence.histories), reverse=True)
-    if _exceeds(charged, rights):
+    if any(count > (rights[n] if n < len(rights) else 0) for n, count in enumerate(charged)):
         yield f"requests were charged {charged[:4]} times, and the releases allow {rights[:4]}"
 
 
@@ -214,11 +214,3 @@ def _unnamed(evidence: Evidence) -> Iterator[tuple[str, str, int]]:
 
 def _entry_id(entry: LedgerEntry) -> tuple[str, int, str]:
     return entry.key, entry.attempt, entry.kind
-
-
-def _counts(digests: Iterator[str]) -> list[int]:
-    return sorted(Counter(digests).values(), reverse=True)
-
-
-def _exceeds(counts: Sequence[int], limits: Sequence[int]) -> bool:
-    return any(count > (limits[n] if n < len(limits) else 0) for n, count in enumerate(counts))

@@ -200,7 +200,7 @@ async def open_production(
     plan = read_plan(store, plan_digest)
     spot, brand = plan.read_spot(), plan.read_brand()
     models = load_models()
-    profiles = {name: shrink_profile(p, plan.picture_scale) for name, p in load_profiles().items()}
+    profiles = {name: shrink_profile(p, plan.options.picture_scale) for name, p in load_profiles().items()}
     lease = await acquire_patiently(store, clock, plan.campaign, waits=_tell_wait(events, plan.campaign))
     keeper = asyncio.create_task(lease.keep())
     work = home / "work"

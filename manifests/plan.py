@@ -71,6 +71,7 @@ class Options(Record):
     rebuy_unknown: bool = False
     approve: Literal["ask", "auto"] = "ask"
     extra_credits: int = 0
+    picture_scale: int = 1  # above 1 in rehearsals only: pictures are that many times smaller (manifests.tiny)
 
 
 def first_limit(spot: Spot, options: Options) -> int:
@@ -113,7 +114,6 @@ class Plan(Record):
     not_applied: tuple[str, ...]
     notices: tuple[str, ...]
     options: Options = Options()
-    picture_scale: int = 1  # above 1 in rehearsals only: pictures are that many times smaller (manifests.tiny)
 
     @property
     def digest(self) -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from manifests.catalogue import Profile
-    from manifests.plan import Plan
+    from manifests.expand import Want
 
 
 def shrink_length(pixels: int, scale: int) -> int:
@@ -15,17 +15,14 @@ def shrink_length(pixels: int, scale: int) -> int:
     return pixels if scale == 1 else max(2, pixels // scale // 2 * 2)
 
 
-def shrink_plan(plan: Plan, scale: int) -> Plan:
-    """The same purchases, screened and finished at a small size. The plan says so, in a field of its own."""
-    wants = tuple(
-        want.model_copy(
-            update={"width": shrink_length(want.width, scale), "height": shrink_length(want.height, scale)}
-            if want.width
-            else {}
-        )
-        for want in plan.wants
+def shrink_wants(wants: tuple[Want, ...], scale: int) -> tuple[Want, ...]:
+    """The same purchases under the same keys, screened at a small size."""
+    return tuple(
+        want.model_copy(update={"width": shrink_length(want.width, scale), "height": shrink_length(want.height, scale)})
+        if want.width
+        else want
+        for want in wants
     )
-    return plan.model_copy(update={"wants": wants, "picture_scale": scale})
 
 
 def shrink_profile(profile: Profile, scale: int) -> Profile:
