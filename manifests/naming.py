@@ -73,6 +73,11 @@ def plan_prefix() -> str:
     return f"{LAYOUT}/plans/"
 
 
+def take_root() -> str:
+    """The prefix of every record of every take."""
+    return f"{LAYOUT}/takes/"
+
+
 def take_prefix(key: str) -> str:
     return f"{LAYOUT}/takes/{_digest(key)}/"
 
