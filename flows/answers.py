@@ -16,6 +16,7 @@ from typing import Any
 
 from flows.prepare import Checked, Prepared
 from infra.errors import ShotrunnerError
+from infra.run_events import latest_events
 from infra.runs import last_run
 from infra.settings import Settings
 from manifests.catalogue import ModelCard
@@ -55,6 +56,10 @@ def status_facts(prepared: Prepared) -> dict[str, Any]:
         "budget": plan.totals.budget,
         "paid": plan.paid,
         "rows": rows,
+        "events": [
+            event.model_dump(mode="json", by_alias=True)
+            for event in latest_events(prepared.store, plan.campaign, run.run_id if run else None)
+        ],
         "last_run": run.model_dump(mode="json", by_alias=True, exclude={"notices"}) if run else None,
     }
 
@@ -75,6 +80,9 @@ def status_lines(facts: Mapping[str, Any]) -> list[str]:
         circled = f"   {row['what']} {row['circled']} circled" if row["circled"] else ""
         lines.append(f"  {row['address']:<12} {row['what']:<7} {states}{circled}")
         lines += [f"      {note}" for note in row["notes"]]
+    if facts["events"]:
+        lines.append("  what the plan did not have:")
+        lines += [f"      {e['at'][11:19]} {e['address'] or ''}: {e['next']}: {e['reason']}" for e in facts["events"]]
     run = facts["last_run"]
     if run:
         ended = "done" if run["exit_code"] == 0 else f"exit {run['exit_code']}"

@@ -38,7 +38,7 @@ class NotConfirmedError(ShotrunnerError):
     exit_code = 2
 
 
-def apply_prepared(prepared: Prepared, out: Path | None, *, yes: bool, json: bool) -> int:
+def apply_prepared(prepared: Prepared, out: Path | None, *, yes: bool, json: bool, wait: bool = False) -> int:
     """Applies a plan that was just made. Returns the exit code; raises what stopped it before anything was paid."""
     plan = prepared.plan
     refuse_gates(plan)
@@ -54,7 +54,8 @@ def apply_prepared(prepared: Prepared, out: Path | None, *, yes: bool, json: boo
             views.say(line)
     confirm(plan, yes=yes)
     digest = store_inputs(prepared)
-    return run_flow(plan, digest, prepared.store, prepared.store_url, prepared.home, folder, json=json)
+    console = RunConsole(home=prepared.home, wait=wait)
+    return run_flow(prepared, digest, console, folder, json=json)
 
 
 def refuse_gates(plan: Plan) -> None:
@@ -134,22 +135,19 @@ def _nothing_to_do(
     return 0
 
 
-def run_flow(
-    plan: Plan, digest: str, store: ObjectStore, store_url: str, home: Path, folder: Path, *, json: bool
-) -> int:
+def run_flow(prepared: Prepared, digest: str, console: RunConsole, folder: Path, *, json: bool) -> int:
     """Runs the flow in this process, shows its events, and puts the files out. Returns the exit code."""
-    console = RunConsole(home=home)
     CONSOLE.set(console)
     seen: dict[str, Any] = {}
     console.events.listen(seen.update)  # the last run_id stays
     if json:
         console.events.listen(views.print_json)
-        code = _drive(console, digest, store_url, home)
+        code = _drive(console, digest, prepared.store_url, prepared.home)
     else:
-        with views.RunView(plan) as view:
+        with views.RunView(prepared.plan) as view:
             console.events.listen(view.listen)
-            code = _drive(console, digest, store_url, home)
-    return _report(store, seen.get("run_id"), folder, code, json=json)
+            code = _drive(console, digest, prepared.store_url, prepared.home)
+    return _report(prepared.store, seen.get("run_id"), folder, code, json=json)
 
 
 def _drive(console: RunConsole, digest: str, store_url: str, home: Path) -> int:

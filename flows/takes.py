@@ -131,7 +131,7 @@ def _note(production: Production, want: Want, numbered: Numbered, error: BaseExc
     if not isinstance(error, ShotrunnerError):
         raise error
     if isinstance(error, ShotBudgetExceededError):
-        _note_full_shot(production, error)
+        _note_full_shot(production, want, numbered, error)
         return None
     if isinstance(error, (*CAMPAIGN_WIDE, DailyCapError)):
         rule = rule_of_refusal(type(error).__name__)
@@ -147,12 +147,14 @@ def _note(production: Production, want: Want, numbered: Numbered, error: BaseExc
     return None
 
 
-def _note_full_shot(production: Production, error: ShotBudgetExceededError) -> None:
+def _note_full_shot(production: Production, want: Want, numbered: Numbered, error: ShotBudgetExceededError) -> None:
     """Once for each shot: it does with the takes that are there, and the other shots go on."""
     shot = shot_of(error.address or "")
     told = [shot_of(p.address or "") for p in production.problems if isinstance(p, ShotBudgetExceededError)]
     if shot not in told:
         production.problems.append(error)
+        rule = rule_of_refusal(ShotBudgetExceededError.__name__)
+        tell_policy(production, want, numbered.number, rule.next, rule.why)
 
 
 # --- failures of tasks ---

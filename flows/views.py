@@ -263,15 +263,8 @@ def event_line(event: Mapping[str, Any]) -> str | None:
             return f"run {event['run_id']} of {event['campaign']}"
         case "lease":
             return f"{event['why']}; waiting {event['seconds']} s for it to run out"
-        case "collected":
-            return f"{where}: there, {event.get('credits', 0)} credits"
-        case "failed":
-            reason = event.get("failure_class") or event.get("code")
-            return f"{where}: failed ({reason}), {event.get('credits', 0)} credits kept"
-        case "refused":
-            return f"{where}: refused ({event.get('error')}), nothing was charged"
-        case "unknown":
-            return f"{where}: the answer was lost; perhaps paid, held"
+        case "collected" | "failed" | "refused" | "unknown":
+            return _purchase_line(event, where)
         case "circled":
             return f"{where}: {event['what']} {event['take']} circled"
         case "step":
@@ -283,12 +276,23 @@ def event_line(event: Mapping[str, Any]) -> str | None:
         case "policy":
             later = f" after {duration_words(event['seconds'])}" if event.get("seconds") else ""
             return f"{where}: {event['next']}{later}: {event['reason']}"
-        case "waiting":
-            return f"waiting: {event['reason']}"
         case "stopping":
             return "stopping: no new purchases; collecting what is paid (Ctrl-C again leaves at once)"
         case _:
             return None
+
+
+def _purchase_line(event: Mapping[str, Any], where: str) -> str:
+    match event["message_type"]:
+        case "collected":
+            return f"{where}: there, {event.get('credits', 0)} credits"
+        case "failed":
+            reason = event.get("failure_class") or event.get("code")
+            return f"{where}: failed ({reason}), {event.get('credits', 0)} credits kept"
+        case "refused":
+            return f"{where}: refused ({event.get('error')}), nothing was charged"
+        case _:
+            return f"{where}: the answer was lost; perhaps paid, held"
 
 
 def run_lines(record: Mapping[str, Any], films: Sequence[Mapping[str, Any]]) -> list[str]:
@@ -326,3 +330,57 @@ def _problem_line(problem: Mapping[str, Any]) -> str:
     where = f"{problem['address']}: " if problem["address"] else ""
     remedy = f"\n      {problem['remedy']}" if problem["remedy"] else ""
     return f"{where}{problem['summary']}: {problem['detail']}{remedy}"
+
+
+# --- a rehearsal ---
+
+_REHEARSAL = "{:>5}  {:>6}  {:>5}  {:<14}  {:>7}  {:>7}  {:<14}  {:>7}  {}"
+
+
+def rehearsal_head() -> list[str]:
+    return [_REHEARSAL.format("seed", "faults", "kills", "ends", "creates", "credits", "books", "seconds", "verdict")]
+
+
+def rehearsal_line(row: Any) -> str:
+    """`ends`: the exit code of every run, × where it was killed. `books`: what unknowns hold beyond the vendor's."""
+    ends = " ".join("×" if code < 0 else str(code) for code in row.ends)
+    books = f"+{row.over} held" if row.over > 0 else "exact" if row.over == 0 else f"{row.over}"
+    line = _REHEARSAL.format(
+        row.seed, sum(row.faults.values()), row.kills, ends, row.creates, row.credits, books, f"{row.seconds:.1f}",
+        "ok" if row.ok else "BREACH",
+    )  # fmt: skip
+    told = [
+        line,
+        *(f"       {breach}" for breach in row.breaches),
+        *([f"       kept in {row.kept}"] if row.kept else []),
+    ]
+    return "\n".join(told)
+
+
+def rehearsal_facts(rows: Sequence[Any]) -> dict[str, Any]:
+    """The sum of all seeds, and which kinds of fault were met."""
+    faults: dict[str, int] = {}
+    for row in rows:
+        for fault, count in row.faults.items():
+            faults[fault] = faults.get(fault, 0) + count
+    return {
+        "message_type": "rehearsal",
+        "seeds": len(rows),
+        "faults": dict(sorted(faults.items())),
+        "kills": sum(row.kills for row in rows),
+        "runs": sum(len(row.ends) for row in rows),
+        "creates": sum(row.creates for row in rows),
+        "finished": sum(row.ends[-1:] == [0] for row in rows),
+        "breaches": [row.seed for row in rows if not row.ok],
+        "seconds_each": round(sum(row.seconds for row in rows) / max(1, len(rows)), 1),
+    }
+
+
+def rehearsal_end(facts: Mapping[str, Any]) -> list[str]:
+    wrong = f"breaches: seeds {', '.join(map(str, facts['breaches']))}" if facts["breaches"] else "no breach"
+    return [
+        f"{_count(facts['seeds'], 'seed')}, {_count(facts['runs'], 'run')} of which {facts['kills']} were killed, "
+        f"{_count(sum(facts['faults'].values()), 'fault')} of {_count(len(facts['faults']), 'kind')}, "
+        f"{_count(facts['creates'], 'create')}; {facts['finished']} films finished; {facts['seconds_each']} s a seed",
+        wrong,
+    ]

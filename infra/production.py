@@ -8,10 +8,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import datetime as dt
+import functools
 import os
 import secrets
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
@@ -26,12 +27,14 @@ from infra.budget import Budget
 from infra.buying import Buyer, Purchase
 from infra.clock import Clock, SystemClock
 from infra.console import RunConsole
-from infra.errors import LeaseHeldError, NotFoundError, ShotrunnerError, StalePlanError
+from infra.errors import LeaseHeldError, NotFoundError, ShotrunnerError, StalePlanError, StoppedError
 from infra.events import Events
 from infra.lease import HeldLease, acquire_patiently
-from infra.providers.base import MediaInput, VideoProvider
+from infra.limits import follow_limits, slots_of
+from infra.providers.base import AccountLimits, MediaInput, VideoProvider
 from infra.providers.runway import RunwayProvider
 from infra.records import read_record
+from infra.run_events import RunEvents
 from infra.selections import read_gates
 from infra.settings import ELEVENLABS_URL, RUNWAY_URL, Settings
 from infra.state import StoreState
@@ -41,8 +44,9 @@ from infra.storage.base import ObjectStore
 from manifests.approvals import ReviewGates
 from manifests.catalogue import ModelCard, Profile
 from manifests.digest import digest_json
+from manifests.estimate import priorities_of
 from manifests.expand import OUT_FRAME, Want
-from manifests.journal import BlobRef
+from manifests.journal import BlobRef, RunEvent
 from manifests.naming import plan_key
 from manifests.plan import Plan, first_limit
 from manifests.ratecard import load_models, load_profiles
@@ -54,6 +58,7 @@ from manifests.walk import Numbered
 BACKLOT = "backlot"
 BACKLOT_KEY = "key_" + "0" * 128  # the backlot takes any key of the right form
 PLAY_BALANCE = 1_000_000
+_LEASE_LOOK = 20  # seconds
 
 
 @dataclass
@@ -82,8 +87,22 @@ class Production:
     refusals: Counter[str] = field(default_factory=Counter)  # by moderation in this run, by shot
     paused: set[type[ShotrunnerError]] = field(default_factory=set)  # told already
     pace: float = 1.0  # of every wait: the backlot's time runs faster
+    decisions: Sequence[RunEvent] = ()  # what was done that the plan did not have
+    bought_from: float | None = None  # on the clock's own counter: the first create, and
+    bought_until: float = 0.0  # the last take that was collected
     calls: int = 0  # creates sent by this run
     spent: int = 0  # credits settled by this run
+
+    @functools.cached_property
+    def priorities(self) -> Mapping[str, float]:
+        return priorities_of(self.plan.wants, self.models)
+
+    @property
+    def buying_seconds(self) -> float | None:
+        """How long purchasing took; None when nothing was bought or collected."""
+        if self.bought_from is None or self.bought_until < self.bought_from:
+            return None
+        return round(self.bought_until - self.bought_from, 1)
 
     def want(self, want_id: str) -> Want:
         return next(w for w in self.plan.wants if w.id == want_id)
@@ -135,6 +154,7 @@ class Production:
             size_class=f"{want.width}x{want.height}x{want.seconds}",
             again=numbered.number > want.count,
             media=await self.media_of(numbered.request),
+            priority=self.priorities[want.id],
         )
 
 
@@ -200,13 +220,15 @@ async def open_production(
     plan = read_plan(store, plan_digest)
     spot, brand = plan.read_spot(), plan.read_brand()
     models = load_models()
+    fast = plan.video_service == BACKLOT and own_time is None  # the backlot films in a second what takes a minute
+    poll_seconds, pace = (0.25, 0.01) if fast else (5.0, 1.0)
     profiles = {name: shrink_profile(p, plan.options.picture_scale) for name, p in load_profiles().items()}
-    lease = await acquire_patiently(store, clock, plan.campaign, waits=_tell_wait(events, plan.campaign))
+    lease = await _acquire(store, clock, plan.campaign, console)
     keeper = asyncio.create_task(lease.keep())
     work = home / "work"
     steps = StepRunner(store, work, clock, media_jobs(settings), events)
     try:
-        async with _vendors(plan, home, settings, clock, events) as (video, sound, slots):
+        async with _vendors(plan, home, settings, clock, events) as (video, sound, limits):
             budget = Budget(
                 store, clock, plan.campaign, paid=plan.paid, limit=spot.budget.credits + plan.options.extra_credits,
                 first_limit=first_limit(spot, plan.options), shot_limit=spot.budget.per_shot,
@@ -220,18 +242,24 @@ async def open_production(
                 campaign=plan.campaign,
                 plan=plan_digest,
                 lease_nonce=lease.nonce,
-                poll_seconds=0.25 if plan.video_service == BACKLOT and own_time is None else 5.0,
-                patience_seconds=console.patience_seconds,
+                poll_seconds=poll_seconds,
+                patience_seconds=console.patience_seconds or settings.patience_seconds,
                 rebuy_unknown=plan.rebuys_unknown,
-                slots=slots,
+                slots=slots_of(limits, poll_seconds),
+                wait_for_cap=console.wait,
+                pace=pace,
                 on_event=lambda event: events.emit(**event),
             )
             production = Production(
                 plan=plan, run_id=new_run_id(clock), spot=spot, brand=brand, cut=cut_of(spot, models), models=models,
                 profiles=profiles, store=store, clock=clock, settings=settings, events=events, buyer=buyer,
-                steps=steps, work=work, lease=lease, started=clock.now(), console=console,
+                steps=steps, work=work, lease=lease, started=clock.now(), console=console, pace=pace,
             )  # fmt: skip
+            decisions = RunEvents(store, clock, production.run_id, plan.campaign)
+            production.decisions = decisions.told
+            events.listen(decisions.listen)
             events.listen(_count_creates(production))
+            limits_keeper = asyncio.create_task(follow_limits(video, clock, poll_seconds, buyer.change_slots))
             console.on_stop(buyer.stop)
             console.on_stop(steps.stop)
             keeper.add_done_callback(_stop_when_lost(production))
@@ -239,7 +267,10 @@ async def open_production(
             try:
                 yield production
             finally:
+                limits_keeper.cancel()
+                await asyncio.gather(limits_keeper, return_exceptions=True)
                 await buyer.finish()  # a create that was on its way gets its outcome on record
+                await decisions.flush()
     finally:
         await steps.cancel()
         keeper.cancel()
@@ -252,6 +283,22 @@ def _tell_wait(events: Events, campaign: str) -> Callable[[LeaseHeldError], None
         events.emit("lease", campaign=campaign, seconds=round(held.seconds_left), why=held.detail)
 
     return told
+
+
+async def _acquire(store: ObjectStore, clock: Clock, campaign: str, console: RunConsole) -> HeldLease:
+    """Waits for another run of the campaign where that was asked for, however long it takes."""
+    while True:
+        try:
+            return await acquire_patiently(store, clock, campaign, waits=_tell_wait(console.events, campaign))
+        except LeaseHeldError as error:
+            if not console.wait:
+                raise
+            if console.stopping:
+                raise StoppedError("the other run was waited for", remedy="Run again.") from error
+            _tell_wait(console.events, campaign)(error)
+        for _ in range(_LEASE_LOOK):
+            if not console.stopping:
+                await clock.sleep(1)
 
 
 def _stop_when_lost(production: Production) -> Callable[[asyncio.Task[None]], None]:
@@ -271,8 +318,11 @@ def _stop_when_lost(production: Production) -> Callable[[asyncio.Task[None]], No
 def _count_creates(production: Production) -> Any:
     def listener(event: Mapping[str, Any]) -> None:
         production.calls += event["message_type"] == "create"
+        if event["message_type"] in ("create", "progress") and production.bought_from is None:
+            production.bought_from = production.clock.monotonic()
         if event["message_type"] in ("collected", "failed"):
             production.spent += event.get("credits") or 0
+            production.bought_until = production.clock.monotonic()
 
     return listener
 
@@ -280,7 +330,7 @@ def _count_creates(production: Production) -> Any:
 @contextlib.asynccontextmanager
 async def _vendors(
     plan: Plan, home: Path, settings: Settings, clock: Clock, events: Events
-) -> AsyncIterator[tuple[VideoProvider, SoundProvider, dict[str, int]]]:
+) -> AsyncIterator[tuple[VideoProvider, SoundProvider, AccountLimits]]:
     """Clients for the plan's services. A key that is set decides; without one, the backlot answers in this process."""
     backlot: Backlot | None = None
     own = ""
@@ -309,9 +359,7 @@ async def _vendors(
         plan.sound_service,
     )
     try:
-        limits = await video.limits()
-        slots = {name: row.concurrent for name, row in limits.models.items() if row.concurrent}
-        yield video, sound, slots
+        yield video, sound, await video.limits()
     finally:
         await video.close()
         await sound.close()

@@ -38,6 +38,10 @@ class Settings(BaseSettings):
     concurrency: Annotated[int, Field(ge=1, le=200)] = Field(
         default=1, validation_alias=AliasChoices("SHOTRUNNER_CONCURRENCY", "concurrency")
     )
+    # How long one task may take before the run goes on without it; it stays in flight and is never bought again unasked
+    patience_seconds: Annotated[float, Field(gt=0)] = Field(
+        default=3600, validation_alias=AliasChoices("SHOTRUNNER_PATIENCE", "patience_seconds")
+    )
     backlot_latency: Annotated[float, Field(ge=0, le=3600)] = Field(
         default=0.5, validation_alias=AliasChoices("SHOTRUNNER_BACKLOT_LATENCY", "backlot_latency")
     )

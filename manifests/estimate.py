@@ -10,6 +10,17 @@ from manifests.expand import Want
 from manifests.plan import Action, Verb
 
 
+def priorities_of(wants: Sequence[Want], models: Mapping[str, ModelCard]) -> dict[str, float]:
+    """By want id, the seconds of the longest chain of purchases that ends when it and all that waits behind it is
+    there: the longest goes first. `wants` come after what they need."""
+    behind: dict[str, float] = {}
+    for want in reversed(wants):
+        behind[want.id] = models[want.model].seconds_to_make[1] + behind.get(want.id, 0.0)
+        for needed in want.needs:
+            behind[needed] = max(behind.get(needed, 0.0), behind[want.id])
+    return behind
+
+
 def estimate_seconds(
     wants: Sequence[Want], actions: Sequence[Action], models: Mapping[str, ModelCard], slots: int, *, slow: bool
 ) -> int:

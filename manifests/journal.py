@@ -296,6 +296,20 @@ class Problem(Record):
     exit_code: int
 
 
+class RunEvent(Record):
+    """One decision of a run that its plan did not have: a retry, a wait, a hold, a fallback."""
+
+    schema_: Literal["event/1"] = Field(default="event/1", alias="schema")
+    run_id: str
+    campaign: str
+    number: int
+    address: str | None
+    next: str  # what was done about it: manifests.policy.Next
+    reason: str
+    seconds: float | None = None  # how long it waits
+    at: dt.datetime
+
+
 class RunRecord(Record):
     """One application of a plan, when it ended."""
 
@@ -318,3 +332,5 @@ class RunRecord(Record):
     waiting: tuple[str, ...] = ()  # the same of films that nobody has approved yet, where a gate asks for it
     dailies: BlobRef | None
     notices: tuple[str, ...] = ()
+    buying_seconds: float | None = None  # from the first create to the last take that was collected
+    estimated_seconds: tuple[int, int] | None = None  # what the plan said of that

@@ -108,6 +108,23 @@ def decision_key(campaign: str, sha256: str) -> str:
     return f"{decision_prefix(campaign)}{_digest(sha256)}.json"
 
 
+def acknowledgement_key(service: str, sha256: str) -> str:
+    return f"{acknowledgement_prefix(service)}{_digest(sha256)}.json"
+
+
+def acknowledgement_prefix(service: str) -> str:
+    """Of spending that a person answered for: an account's, so no campaign's. No campaign has a dot in its name."""
+    return f"{LAYOUT}/decisions/{_name(f'spend.{service}')}/"
+
+
+def parse_ledger_key(key: str) -> str:
+    """The campaign that a ledger entry is of."""
+    match = re.fullmatch(rf"{LAYOUT}/ledger/([^/]+)/[0-9a-f]{{64}}-[1-9][0-9]*-(?:reserve|settle|release)\.json", key)
+    if match is None:
+        raise ValueError(f"{key!r} is not the key of a ledger entry")
+    return match[1]
+
+
 def decision_prefix(campaign: str) -> str:
     return f"{LAYOUT}/decisions/{_name(campaign)}/"
 

@@ -17,6 +17,7 @@ from infra.ledger import spent_and_reserved
 from infra.production import Production
 from infra.records import create_record
 from infra.state import StoreState, screened_of
+from manifests.estimate import estimate_seconds
 from manifests.expand import Want
 from manifests.finish import DeliverableIndex, Finished, film_facts
 from manifests.journal import BlobRef, Choice, Problem, Rejection, RunRecord, Selection, StepResult
@@ -101,6 +102,8 @@ def _record(
         waiting=keys([f for f in finished if f.index.key in waiting]),
         dailies=dailies,
         notices=(*production.plan.notices, *production.notices),
+        buying_seconds=production.buying_seconds,
+        estimated_seconds=estimated_seconds(production),
     )
 
 
@@ -111,6 +114,17 @@ def exit_code_of(problems: Sequence[ShotrunnerError]) -> int:
         if code in codes:
             return code
     return 0
+
+
+def estimated_seconds(production: Production) -> tuple[int, int] | None:
+    """What the plan said that purchasing would take; None when it had nothing to buy."""
+    plan, slots = production.plan, production.settings.concurrency
+    if not plan.unfinished:
+        return None
+    low, high = (
+        estimate_seconds(plan.wants, plan.actions, production.models, slots, slow=slow) for slow in (False, True)
+    )
+    return low, high
 
 
 # --- dailies: every take of the run, what was circled and why ---
@@ -143,6 +157,8 @@ def _dailies(production: Production, finished: Sequence[Finished], undecided: Se
         spent=production.spent,
         spending=spending,
         production=production,
+        decisions=production.decisions,
+        estimated=estimated_seconds(production),
     )
 
 
