@@ -5,6 +5,7 @@ A create is sent exactly once: no retry, no redirect. Reads repeat themselves. T
 
 from __future__ import annotations
 
+import datetime as dt
 import random
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack
@@ -28,7 +29,7 @@ from infra.errors import (
 )
 from infra.providers.base import Accepted, AccountLimits, ProviderRequest, TaskReport
 from infra.providers.media_inputs import MediaInputs
-from infra.providers.runway_answers import error_words, read_accepted, read_json, read_limits, read_task
+from infra.providers.runway_answers import error_words, read_accepted, read_json, read_limits, read_task, read_usage
 from infra.providers.wire import (
     CREATE_TIMEOUT,
     READ_TIMEOUT,
@@ -40,6 +41,7 @@ from infra.providers.wire import (
     reveal_key,
     send_once,
 )
+from manifests.reconcile import DayUsage
 
 API_VERSION = "2024-11-06"
 # By RFC 9110 neither was carried out, but both can come from a gateway that had already passed the request on, and
@@ -127,6 +129,17 @@ class RunwayProvider:
             return read_limits(response)
         except ValidationError as e:
             raise VendorUnavailableError(f"{self.service}: the account's limits cannot be read") from e
+
+    async def usage(self, start: dt.date, before: dt.date) -> tuple[DayUsage, ...]:
+        """Credits per model and day (UTC), `before` not included; at most 90 days. Raises CredentialsError or
+        VendorUnavailableError."""
+        period = {"startDate": start.isoformat(), "beforeDate": before.isoformat()}
+        response = await self._read("POST", "/v1/organization/usage", period)
+        self._expect_ok(response)
+        try:
+            return read_usage(response)
+        except ValidationError as e:
+            raise VendorUnavailableError(f"{self.service}: the account's usage cannot be read") from e
 
     async def close(self) -> None:
         await self._creates.aclose()

@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict
 from infra.errors import UnknownOutcomeError
 from infra.providers.base import Accepted, AccountLimits, ModelLimits, TaskReport, TaskState
 from infra.providers.wire import request_id
+from manifests.reconcile import DayUsage
 
 _STATES = {
     "PENDING": TaskState.WAITING,
@@ -62,6 +63,20 @@ class _Organization(_Answer):
     creditBalance: int
     tier: _Tier = _Tier()
     usage: _Usage = _Usage()
+
+
+class _ModelAmount(_Answer):
+    model: str
+    amount: float
+
+
+class _UsageDay(_Answer):
+    date: str
+    usedCredits: list[_ModelAmount] = []
+
+
+class _UsageDays(_Answer):
+    results: list[_UsageDay]
 
 
 def read_accepted(response: httpx.Response, service: str) -> Accepted:
@@ -135,3 +150,17 @@ def read_limits(response: httpx.Response) -> AccountLimits:
         for name, tier in account.tier.models.items()
     }
     return AccountLimits(balance_credits=account.creditBalance, models=models)
+
+
+def read_usage(response: httpx.Response) -> tuple[DayUsage, ...]:
+    """Raises pydantic's ValidationError. Amounts are net of refunds; parts of a credit are rounded away from zero."""
+    days = _UsageDays.model_validate_json(response.content).results
+    return tuple(
+        DayUsage(date=day.date[:10], model=used.model, credits=_whole(used.amount))
+        for day in days
+        for used in day.usedCredits
+    )
+
+
+def _whole(amount: float) -> int:
+    return math.ceil(amount) if amount > 0 else math.floor(amount)
