@@ -3,12 +3,13 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: setup demo test test-slow clean
+.PHONY: setup demo test test-slow soak clean
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make demo   film manifests/examples/morning-30s.yaml on the backlot into out/demo/"
 	@echo "make test   every check and test"
+	@echo "make soak   200 rehearsals of the film in bad weather (hours)"
 	@echo "make setup  install into .venv only"
 
 setup: $(VENV)/.installed
@@ -28,6 +29,9 @@ test: $(VENV)/.installed-dev
 
 test-slow: $(VENV)/.installed-dev
 	$(BIN)/python -m pytest -m slow
+
+soak: setup
+	$(BIN)/shotrunner rehearse manifests/examples/morning-30s.yaml --seeds 200
 
 clean:
 	rm -rf $(VENV) .tools .shotrunner out
