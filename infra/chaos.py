@@ -116,7 +116,7 @@ def make_schedule(seed: int, film: Film) -> Schedule:
         Kill(dice.randint(1, span), round(dice.uniform(0, LONGEST_DELAY), 3))
         for _ in range(dice.choice((0, 1, 1, 2, 3)))
     )
-    rebuy = dice.random() < 0.4
+    rebuy = dice.random() < 0.7
     tight = dice.random() < 0.25
     spare = dice.randint(0, max(1, film.credits // 2))
     budget = round(film.credits / (1 - film.reserve)) + 1 + spare if tight else None
