@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from flows import views
+from flows.costs import refuse_unexplained
 from flows.prepare import Prepared, refuse_over_budget, refuse_words_that_do_not_fit, store_inputs
 from infra.blobs import read_blob
 from infra.console import CONSOLE, RunConsole
@@ -49,6 +50,9 @@ def apply_prepared(prepared: Prepared, out: Path | None, *, yes: bool, json: boo
         return _nothing_to_do(prepared.store, plan, finished, folder, json=json)
     find_ffmpeg()  # told before anything is paid, not after
     refuse_words_that_do_not_fit(prepared.checked)
+    not_compared = refuse_unexplained(prepared)
+    if not_compared and not json:
+        views.say(f"note: {not_compared}", stream=sys.stderr)
     if not json:
         for line in views.run_header(plan):
             views.say(line)

@@ -13,7 +13,8 @@ import cyclopts
 from cyclopts import Parameter, validators
 from pydantic import ValidationError
 
-from flows import views
+from flows import cli_costs, cli_words, views
+from flows.cli_words import UsageError as ShotrunnerUsageError
 from flows.prepare import (
     Prepared,
     check_manifest,
@@ -200,7 +201,7 @@ def run(
     """
     from flows.apply import apply_prepared
 
-    options = _options(rebuy_unknown=rebuy_unknown, approve=approve, extra_credits=_extra(budget))
+    options = _options(rebuy_unknown=rebuy_unknown, approve=approve, extra_credits=cli_words.extra_credits(budget))
     if target.suffix == ".json":
         if set_ or options != _options():
             raise ShotrunnerUsageError(
@@ -214,19 +215,6 @@ def run(
     if not json:
         views.say_diagnostics(prepared.checked.warnings)
     return apply_prepared(prepared, out, yes=yes, json=json, wait=wait)
-
-
-def _extra(budget: str | None) -> int:
-    if budget is None:
-        return 0
-    if not (budget.startswith("+") and budget[1:].isdigit()):
-        raise ShotrunnerUsageError(f"--budget takes +N, not {budget!r}", remedy="--budget +300 allows 300 credits more")
-    return int(budget[1:])
-
-
-class ShotrunnerUsageError(ShotrunnerError):
-    summary = "wrong arguments"
-    exit_code = 2
 
 
 @app.command
@@ -357,6 +345,10 @@ def models(*, json: Json = False) -> int:
     rows = [card.model_dump(mode="json") for card in cards.values()]
     _answer({"message_type": "models", "models": rows}, model_lines(cards), json=json)
     return 0
+
+
+for _command in (*cli_words.COMMANDS, *cli_costs.COMMANDS):
+    app.command(_command)
 
 
 @app.command

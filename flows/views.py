@@ -39,6 +39,15 @@ def say_diagnostics(problems: Sequence[Diagnostic]) -> None:
         say(", ".join(counts), stream=sys.stderr)
 
 
+def answer(facts: Mapping[str, Any], lines: Iterable[str], *, json: bool) -> None:
+    """One object for a program, or lines for people."""
+    if json:
+        print_json(facts)
+        return
+    for line in lines:
+        say(line)
+
+
 def error_facts(error: BaseException, code: int) -> dict[str, Any]:
     """What stopped a command, as data; a diagnostic's `file`, `line` and `column` say where."""
     if isinstance(error, ManifestError):

@@ -42,6 +42,10 @@ class Settings(BaseSettings):
     patience_seconds: Annotated[float, Field(gt=0)] = Field(
         default=3600, validation_alias=AliasChoices("SHOTRUNNER_PATIENCE", "patience_seconds")
     )
+    # Charges of the vendor that no ledger entry accounts for; above it, no paid run until somebody answers for them
+    unexplained_credits: Annotated[int, Field(ge=0)] = Field(
+        default=50, validation_alias=AliasChoices("SHOTRUNNER_UNEXPLAINED_CREDITS", "unexplained_credits")
+    )
     backlot_latency: Annotated[float, Field(ge=0, le=3600)] = Field(
         default=0.5, validation_alias=AliasChoices("SHOTRUNNER_BACKLOT_LATENCY", "backlot_latency")
     )
