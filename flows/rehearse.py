@@ -50,6 +50,7 @@ PICTURE_SCALE = 8  # 1280×720 becomes 160×90
 SPEED = 20.0  # the lease of 60 s then lasts 3 s, which a busy machine still renews in time
 LATENCY_SECONDS = 6.0  # of a generation, in fast time
 PATIENCE_SECONDS = 60.0  # with a task, in fast time
+PACE = 0.05  # of the waits before another try: their order counts here, not their length
 MOST_RUNS = 6  # of one seed
 RUN_SECONDS = 180.0  # of real time, then a run counts as hanging
 _OTHERS = ("RUNWAYML_", "ELEVENLABS_", "SHOTRUNNER_", "PREFECT_", "AWS_")
@@ -274,7 +275,7 @@ def apply_order(order: Order) -> int:
     from infra.errors import ShotrunnerError
 
     clock = FastClock(SPEED, order.began, order.since)
-    console = RunConsole(home=order.folder, clock=clock, patience_seconds=PATIENCE_SECONDS)
+    console = RunConsole(home=order.folder, clock=clock, patience_seconds=PATIENCE_SECONDS, pace=PACE)
     console.events.listen(_print_event)
     if order.kill is not None:
         console.events.listen(Reaper(order.kill))

@@ -17,8 +17,8 @@ from infra.events import Events
 class RunConsole:
     """`home`: the `.shotrunner` folder of the project whose settings count; None on a worker, which has its own.
 
-    `clock` and `patience_seconds` are for rehearsals, whose time runs faster than the vendor's. `wait`: for another run
-    of the campaign to end, and for a daily cap to open.
+    `clock`, `patience_seconds` and `pace` are for rehearsals, whose time runs faster than the vendor's and whose waits
+    before another try are shorter still. `wait`: for another run of the campaign to end, and for a daily cap to open.
     """
 
     def __init__(
@@ -28,12 +28,14 @@ class RunConsole:
         *,
         clock: Clock | None = None,
         patience_seconds: float | None = None,
+        pace: float = 1.0,
         wait: bool = False,
     ) -> None:
         self.events = events or Events()
         self.home = home
         self.clock = clock
         self.patience_seconds = patience_seconds
+        self.pace = pace
         self.wait = wait
         self.stopping = False
         self._stoppers: list[Callable[[], None]] = []

@@ -221,7 +221,7 @@ async def open_production(
     spot, brand = plan.read_spot(), plan.read_brand()
     models = load_models()
     fast = plan.video_service == BACKLOT and own_time is None  # the backlot films in a second what takes a minute
-    poll_seconds, pace = (0.25, 0.01) if fast else (5.0, 1.0)
+    poll_seconds, pace = (0.25, 0.01) if fast else (5.0, console.pace)
     profiles = {name: shrink_profile(p, plan.options.picture_scale) for name, p in load_profiles().items()}
     lease = await _acquire(store, clock, plan.campaign, console)
     keeper = asyncio.create_task(lease.keep())
