@@ -355,20 +355,27 @@ for _command in (*cli_words.COMMANDS, *cli_costs.COMMANDS):
 def doctor(*, json: Json = False) -> int:
     """Check everything that a run needs: packages, programs, store, keys, balance. Spends nothing.
 
+    Also explains every purchase of this project whose answer was lost, and how to settle it.
+
     Example: shotrunner doctor
 
     Exit: 0 all is well; 6 something is not.
     """
     from flows.answers import examine, finding_lines
     from flows.prepare import absolute_store
+    from flows.unknowns import find_unknowns, unknown_lines
     from infra.settings import read_settings
     from manifests.paths import find_root
 
     root = find_root(Path.cwd() / "here")
     settings = read_settings(root)
-    findings = examine(settings, absolute_store(settings.store, root), root)
-    facts = {"message_type": "doctor", "findings": [vars(f) for f in findings], "ok": all(f.ok for f in findings)}
-    _answer(facts, finding_lines(findings), json=json)
+    store_url = absolute_store(settings.store, root)
+    findings = examine(settings, store_url, root)
+    readable = all(f.ok for f in findings if f.name == "store")
+    unknowns = find_unknowns(settings, store_url, root) if readable else []
+    ok = all(f.ok for f in findings)
+    facts = {"message_type": "doctor", "findings": [vars(f) for f in findings], "unknowns": unknowns, "ok": ok}
+    _answer(facts, [*finding_lines(findings), *unknown_lines(unknowns)], json=json)
     return 0 if facts["ok"] else 6
 
 
