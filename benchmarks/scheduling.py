@@ -1,0 +1,267 @@
+"""How well the vendor's slots are used, and what many takes hold in memory: `python benchmarks/scheduling.py`.
+
+500 takes whose vendor times are drawn from 60 to 120 s, on a clock that jumps: ours through the Buyer and a store in
+memory, bare asyncio with a semaphore, and a perfect list schedule of the same times. Then 2,000 takes through the
+Buyer and a folder. Ends with 1 when ours is more than 1 % and one poll later than perfect, or holds over 500 MB.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import random
+import resource
+import selectors
+import sys
+import tempfile
+import time
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from heapq import heappop, heappush, heapreplace
+from pathlib import Path
+from typing import Any, cast
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from infra.audio.base import SoundProvider
+from infra.budget import Budget
+from infra.buying import Buyer, Purchase
+from infra.clock import SystemClock
+from infra.limits import queue_depth
+from infra.providers.base import Accepted, AccountLimits, ModelLimits, ProviderRequest, TaskReport, TaskState
+from infra.storage.base import ObjectStore
+from infra.storage.folder import FolderStore
+from infra.storage.memory import MemoryStore
+from manifests.digest import take_key
+
+MODEL = "gen4.5"
+POLL = 5.0
+SLOWEST_POLL = POLL * 5 / 3  # four thirds, and a quarter more (infra.collecting)
+FILM = b"\x00\x00\x00\x18ftypmp42" + bytes(200_000)
+ALLOWED_MB = 500
+
+
+class JumpingLoop(asyncio.SelectorEventLoop):
+    """Time passes only while everybody sleeps, and then at once. Nothing here waits for a thread or a socket."""
+
+    def __init__(self) -> None:
+        super().__init__(selectors.SelectSelector())
+        self._now = 0.0
+        inner = self._selector  # type: ignore[attr-defined]
+        select = inner.select
+
+        def jump(timeout: float | None = None) -> Any:
+            if timeout is not None and timeout > 0:
+                self._now += timeout
+            return select(0 if timeout is not None else None)
+
+        inner.select = jump
+
+    def time(self) -> float:
+        return self._now
+
+
+class LoopClock(SystemClock):
+    def monotonic(self) -> float:
+        return asyncio.get_running_loop().time()
+
+
+class FakeVendor:
+    """Runs `limit` tasks at once, first come, first served; the rest it queues, as the real one does."""
+
+    service = "runway"
+
+    def __init__(self, clock: LoopClock, limit: int, seconds: Sequence[float]) -> None:
+        self._clock = clock
+        self._seconds = deque(seconds)
+        self._free = [0.0] * limit
+        self._ends: dict[str, float] = {}
+        self.limit = limit
+        self.polls = 0
+        self.last = 0.0
+
+    async def submit(self, request: ProviderRequest) -> Accepted:
+        await self._clock.sleep(0.3)  # a create takes a while, too
+        end = max(self._clock.monotonic(), self._free[0]) + self._seconds.popleft()
+        heapreplace(self._free, end)
+        task_id = f"task-{len(self._ends) + 1}"
+        self._ends[task_id] = end
+        self.last = max(self.last, end)
+        return Accepted(task_id, 24)
+
+    async def poll(self, task_id: str) -> TaskReport:
+        self.polls += 1
+        if self._clock.monotonic() < self._ends[task_id]:
+            return TaskReport(task_id, TaskState.RUNNING, "RUNNING", 0.5)
+        return TaskReport(
+            task_id, TaskState.SUCCEEDED, "SUCCEEDED", outputs=("https://cdn.test/film",), cost_credits=24
+        )
+
+    async def collect(self, output: str) -> AsyncIterator[bytes]:
+        for start in range(0, len(FILM), 65_536):
+            yield FILM[start : start + 65_536]
+
+    async def cancel(self, task_id: str) -> None:
+        raise NotImplementedError
+
+    async def limits(self) -> AccountLimits:
+        return AccountLimits(10**6, {MODEL: ModelLimits(self.limit, None, 0)})
+
+    async def close(self) -> None:
+        return
+
+
+def purchases(count: int) -> list[Purchase]:
+    made = []
+    for number in range(1, count + 1):
+        request = {"endpoint": "/v1/text_to_video", "body": {"model": MODEL, "promptText": f"shot {number}"}}
+        made.append(
+            Purchase(
+                key=take_key("runway", request, 1),
+                what="take",
+                address=f"shot{number}/take-1",
+                service="runway",
+                model=MODEL,
+                take=1,
+                request=request,
+                price_credits=24,
+                size_class="1280x720x2",
+            )  # fmt: skip
+        )
+    return made
+
+
+async def ours(clock: LoopClock, vendor: FakeVendor, store: ObjectStore, count: int, work: Path | None = None) -> None:
+    """As a run buys: everything is asked for at once, the slots say when."""
+    buyer = Buyer(
+        store=store, clock=clock, video=vendor, sound=cast("SoundProvider", None),
+        budget=Budget(store, clock, "bench", limit=None), campaign="bench", plan="0" * 64, lease_nonce="bench",
+        poll_seconds=POLL, slots={MODEL: queue_depth(vendor.limit, POLL)}, work=work,
+    )  # fmt: skip
+    await asyncio.gather(*(buyer.obtain(purchase) for purchase in purchases(count)))
+
+
+async def bare(clock: LoopClock, vendor: FakeVendor, count: int) -> None:
+    """What one would write by hand: a semaphore of the account's limit, and the SDK's own pause between looks."""
+    slots, rng = asyncio.Semaphore(vendor.limit), random.Random(7)
+
+    async def one(number: int) -> None:
+        async with slots:
+            task = await vendor.submit(ProviderRequest("/v1/text_to_video", {"promptText": f"shot {number}"}))
+            while True:
+                await clock.sleep(6 + rng.uniform(-1.5, 1.5))
+                if (await vendor.poll(task.task_id)).state is TaskState.SUCCEEDED:
+                    return
+
+    await asyncio.gather(*(one(number) for number in range(count)))
+
+
+def perfect(seconds: Sequence[float], limit: int) -> float:
+    """Each task starts the moment that a slot is free."""
+    free: list[float] = []
+    for length in seconds:
+        heappush(free, (heappop(free) if len(free) == limit else 0.0) + length)
+    return max(free)
+
+
+async def inline(function: Callable[..., Any], /, *args: Any, **named: Any) -> Any:
+    """In place of a thread, which the jumping clock cannot see."""
+    return function(*args, **named)
+
+
+def timed(work: Callable[[LoopClock], Coroutine[Any, Any, None]]) -> float:
+    """Seconds on the jumping clock."""
+    threads, asyncio.to_thread = asyncio.to_thread, inline
+    try:
+        with asyncio.Runner(loop_factory=JumpingLoop) as runner:
+            runner.run(work(LoopClock()))
+            return runner.get_loop().time()
+    finally:
+        asyncio.to_thread = threads
+
+
+def measure(limit: int, takes: int, seed: int) -> dict[str, float]:
+    rng = random.Random(seed)
+    seconds = [rng.uniform(60, 120) for _ in range(takes)]
+    polls: list[int] = []
+
+    async def by_us(clock: LoopClock) -> None:
+        vendor = FakeVendor(clock, limit, seconds)
+        await ours(clock, vendor, MemoryStore(), takes)
+        polls.append(vendor.polls)
+
+    async def by_hand(clock: LoopClock) -> None:
+        await bare(clock, FakeVendor(clock, limit, seconds), takes)
+
+    best = perfect(seconds, limit)
+    mine, hand = timed(by_us), timed(by_hand)
+    return {
+        "limit": limit, "takes": takes, "perfect": best, "ours": mine, "bare": hand, "ours_ratio": mine / best,
+        "bare_ratio": hand / best, "allowed": 1.01 * best + SLOWEST_POLL, "polls_per_take": polls[0] / takes,
+    }  # fmt: skip
+
+
+def resident_mb() -> float:
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * resource.getpagesize() / 2**20
+
+
+def measure_memory(takes: int) -> dict[str, float]:
+    """Resident memory while so many takes go through, looked at after each hundredth."""
+    rng = random.Random(1)
+    seconds = [rng.uniform(60, 120) for _ in range(takes)]
+    marks: list[float] = []
+
+    async def work(clock: LoopClock) -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            store = FolderStore(Path(folder) / "store")
+            vendor = FakeVendor(clock, 20, seconds)
+            watch = asyncio.create_task(_watch(clock, marks))
+            await ours(clock, vendor, store, takes, Path(folder))
+            watch.cancel()
+
+    began = time.perf_counter()
+    timed(work)
+    third = len(marks) // 3
+    return {
+        "takes": takes, "first_third_mb": max(marks[:third]), "last_third_mb": max(marks[-third:]), "most_mb": max(marks),
+        "seconds": time.perf_counter() - began,
+    }  # fmt: skip
+
+
+async def _watch(clock: LoopClock, marks: list[float]) -> None:
+    while True:
+        await clock.sleep(60)
+        marks.append(resident_mb())
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--takes", type=int, default=500)
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--memory-takes", type=int, default=2000, help="0 leaves the memory out")
+    parser.add_argument("--json", type=Path)
+    said = parser.parse_args()
+    rows = [measure(limit, said.takes, seed) for limit in (5, 20) for seed in range(1, said.seeds + 1)]
+    print(f"{'limit':>5} {'perfect':>9} {'ours':>9} {'ratio':>7} {'bare':>9} {'ratio':>7} {'allowed':>9}  polls a take")
+    for row in rows:
+        print(
+            f"{row['limit']:>5} {row['perfect']:>8.0f}s {row['ours']:>8.0f}s {row['ours_ratio']:>7.4f} {row['bare']:>8.0f}s"
+            f" {row['bare_ratio']:>7.4f} {row['allowed']:>8.0f}s  {row['polls_per_take']:.1f}"
+        )
+    good = all(row["ours"] <= row["allowed"] for row in rows)
+    memory = measure_memory(said.memory_takes) if said.memory_takes else None
+    if memory:
+        good = good and memory["most_mb"] <= ALLOWED_MB
+        print(
+            f"{memory['takes']:,} takes: {memory['first_third_mb']:.0f} MB in the first third, "
+            f"{memory['last_third_mb']:.0f} MB in the last, {memory['most_mb']:.0f} MB at most; {memory['seconds']:.0f} s"
+        )
+    if said.json:
+        said.json.write_text(json.dumps({"rows": rows, "memory": memory}, indent=1) + "\n")
+    return 0 if good else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
