@@ -321,10 +321,11 @@ def rehearse(
         for line in views.rehearsal_head():
             views.say(line)
     wanted = range(seeds) if seed is None else (seed,)
-    tell = views.print_json if json else views.say
-    rows = carry_out(
-        manifest, set_, wanted, lambda row: tell(row.as_facts() if json else views.rehearsal_line(row)), at_once=at_once
-    )
+
+    def tell(row: Any) -> None:
+        views.print_json(row.as_facts()) if json else views.say(views.rehearsal_line(row))
+
+    rows = carry_out(manifest, set_, wanted, tell, at_once=at_once)
     facts = views.rehearsal_facts(rows)
     _answer(facts, views.rehearsal_end(facts), json=json)
     return 7 if facts["breaches"] else 0

@@ -102,6 +102,7 @@ class Stage:
     overrides: tuple[str, ...]
     scratch: Path
     film: Film
+    ended: threading.Event = field(default_factory=threading.Event)  # nobody waits for the rest
     forks: Any = field(default_factory=lambda: multiprocessing.get_context("forkserver"))
 
 
@@ -127,6 +128,7 @@ def rehearse(
                         rows.append(done.result())
                         tell(rows[-1])
                 finally:
+                    stage.ended.set()
                     for waiting in pending:
                         waiting.cancel()
             return sorted(rows, key=lambda row: row.seed)
@@ -236,7 +238,9 @@ def perform_apart(stage: Stage, order: Order) -> tuple[int, bool]:
     """One run in a process and a process group of its own. Its exit code, and whether it had to be ended."""
     process = stage.forks.Process(target=perform, args=(order,))
     process.start()
-    process.join(RUN_SECONDS)
+    end = time.monotonic() + RUN_SECONDS
+    while process.exitcode is None and time.monotonic() < end and not stage.ended.is_set():
+        process.join(0.5)
     hung = process.exitcode is None
     if hung:
         with contextlib.suppress(ProcessLookupError):
