@@ -218,7 +218,11 @@ def before_lines(spoken: Spoken) -> list[str]:
         return []
     purse = "credits" if spoken.after.plan.paid else "play credits"
     lines = [f"the next run buys anew, {sum(a.credits for a in anew):,} {purse}:"]
-    return lines + [f"  {a.id}  {a.credits:,}  {a.reason}" for a in anew]
+    return lines + [f"  {a.id}  {a.credits:,}  {_why_anew(a)}" for a in anew]
+
+
+def _why_anew(action: Action) -> str:
+    return "it starts on another picture now" if action.reason == "new" else action.reason
 
 
 def after_lines(spoken: Spoken) -> list[str]:

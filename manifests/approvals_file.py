@@ -140,22 +140,21 @@ class _Reader:
             self._wrong(f"{path}.trim", "not built yet", "trims are not built yet", "remove it: the whole take is used")
         there = self._seen.get(said.clip, ())
         subject = SUBJECTS.get(self.said.gate)
-        if not there:
-            self._wrong(
-                f"{path}.clip", "unknown clip", f"there is no {said.clip!r}{suggest(said.clip, tuple(self._seen))}"
-            )
-        elif subject is not None and all(s.what != subject for s in there):
+        if said.clip not in self._seen:
+            detail = f"there is no {said.clip!r}{suggest(said.clip, tuple(self._seen))}"
+            self._wrong(f"{path}.clip", "unknown clip", detail)
+        elif there and subject is not None and all(s.what != subject for s in there):
             self._wrong(f"{path}.clip", "nothing to decide", f"{said.clip} has no {subject} to decide about")
         self._check_form(path, said, film=subject == "film")
         self._check_twice(number, said, path)
-        if len(self.problems) > before:
+        if len(self.problems) > before or subject is None:
             return []
         wanted = [s for s in there if s.what == subject]
-        if said.decision == "retake" and said.take is None:
+        if wanted and said.decision == "retake" and said.take is None:
             return [self._word(s, said) for s in wanted]
         match = next((s for s in wanted if said.take in (None, s.number)), None)
         if match is None or not match.sha256.startswith(str(said.sha256)):
-            self._note_stale(path, said, match, wanted)
+            self._note_stale(path, said, match, subject)
             return []
         return [self._word(match, said)]
 
@@ -190,11 +189,12 @@ class _Reader:
                 f"{path}.clip", "decided twice", f"{said.clip} is decided twice in this file", "keep one of them"
             )
 
-    def _note_stale(self, path: str, said: FileDecision, match: Seen | None, wanted: list[Seen]) -> None:
-        of = said.clip if said.take is None else f"{said.clip} {wanted[0].what} {said.take}"
+    def _note_stale(self, path: str, said: FileDecision, match: Seen | None, subject: Subject) -> None:
+        of = said.clip if said.take is None else f"{said.clip} {subject} {said.take}"
         now = f"{of} is {match.sha256[:SHORTEST]}… now" if match else f"{of} is not there"
         where = self._where(f"{path}.sha256")
-        detail = f"{now}; the decision is about {str(said.sha256)[:SHORTEST]}…"
+        about = f"{said.sha256[:SHORTEST]}…" if said.sha256 else "what was there then"
+        detail = f"{now}; the decision is about {about}"
         remedy = "look at what is there now and decide again; --skip-stale applies the rest"
         self.stale.append(Diagnostic("stale decision", detail, f"{path}.sha256", where, remedy))
 

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+from paper import BRAND, FILM, Paper
 from projects import SHORT, Project, clean_environment, write_project
 
 
@@ -83,3 +84,14 @@ def short_film(tmp_path: Path, prefect_server: str) -> Callable[..., Project]:
         return project
 
     return make
+
+
+@pytest.fixture
+def paper(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Paper:
+    """An empty project with a film of two shots, the second continuing the first; it is the working folder."""
+    for name in [n for n in os.environ if n.startswith(("RUNWAYML_", "ELEVENLABS_", "SHOTRUNNER_", "PREFECT_"))]:
+        monkeypatch.delenv(name)
+    for name, text in (("film.yaml", FILM), ("brand.yaml", BRAND), ("shotrunner.toml", "")):
+        (tmp_path / name).write_text(text)
+    monkeypatch.chdir(tmp_path)
+    return Paper(tmp_path)
