@@ -87,7 +87,9 @@ def test_a_lost_file_says_so() -> None:
         key=KEY, attempt=1, code="OUTPUT.LOST", detail="", failure_class=FailureClass.LOST, retryable=True, credits=24,
         at=AT,
     )  # fmt: skip
-    found = movement_of(history.model_copy(update={"failures": (lost,)}), history.intents[0], history.state(), paid=True)
+    found = movement_of(
+        history.model_copy(update={"failures": (lost,)}), history.intents[0], history.state(), paid=True
+    )
     assert (found.fate, found.credits, found.detail) == (Fate.FAILED, 24, "its file is gone (OUTPUT.LOST)")
 
 
