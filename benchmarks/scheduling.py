@@ -215,7 +215,8 @@ def measure_memory(takes: int) -> dict[str, float]:
 
     began = time.perf_counter()
     timed(work)
-    third = len(marks) // 3
+    marks.append(resident_mb())
+    third = max(1, len(marks) // 3)
     return {
         "takes": takes, "first_third_mb": max(marks[:third]), "last_third_mb": max(marks[-third:]),
         "most_mb": max(marks), "seconds": time.perf_counter() - began,
