@@ -303,6 +303,7 @@ def rehearse(
     at_once: Annotated[
         int, Parameter(help="Seeds at the same time.", show_default=True, validator=validators.Number(gte=1, lte=64))
     ] = 2,
+    keep: Annotated[bool, Parameter(help="Keep every seed's folder.")] = False,
     set_: Set = (),
     json: Json = False,
 ) -> int:
@@ -325,7 +326,7 @@ def rehearse(
     def tell(row: Any) -> None:
         views.print_json(row.as_facts()) if json else views.say(views.rehearsal_line(row))
 
-    rows = carry_out(manifest, set_, wanted, tell, at_once=at_once)
+    rows = carry_out(manifest, set_, wanted, tell, at_once=at_once, keep=keep)
     facts = views.rehearsal_facts(rows)
     _answer(facts, views.rehearsal_end(facts), json=json)
     return 7 if facts["breaches"] else 0

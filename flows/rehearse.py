@@ -102,12 +102,19 @@ class Stage:
     overrides: tuple[str, ...]
     scratch: Path
     film: Film
+    keep: bool  # every seed's folder, also of those that found nothing
     ended: threading.Event = field(default_factory=threading.Event)  # nobody waits for the rest
     forks: Any = field(default_factory=lambda: multiprocessing.get_context("forkserver"))
 
 
 def rehearse(
-    manifest: Path, overrides: Sequence[str], seeds: Sequence[int], tell: Callable[[Row], None], *, at_once: int
+    manifest: Path,
+    overrides: Sequence[str],
+    seeds: Sequence[int],
+    tell: Callable[[Row], None],
+    *,
+    at_once: int,
+    keep: bool = False,
 ) -> list[Row]:
     """All seeds, each told as it ends. Raises what is wrong with the manifest before anything is started."""
     from flows.apply import prefect_environment
@@ -116,7 +123,7 @@ def rehearse(
         film = film_of(make_plan(manifest, overrides=overrides, settings=read_settings(scratch)))
         server = prefect_environment(scratch)
         try:
-            stage = Stage(manifest.absolute(), tuple(overrides), scratch, film)
+            stage = Stage(manifest.absolute(), tuple(overrides), scratch, film, keep)
             stage.forks.set_forkserver_preload(["flows.campaign", "flows.rehearse"])
             if server is not None:
                 server.wait()
@@ -200,13 +207,13 @@ def rehearse_seed(stage: Stage, seed: int) -> Row:
     if breaches:
         told = json.dumps({"schedule": schedule.as_facts(), "ends": ends, "breaches": breaches}, indent=1)
         (folder / "breaches.json").write_text(told)
-    else:
+    elif not stage.keep:
         shutil.rmtree(folder, ignore_errors=True)
     met = Counter(fault for line in evidence.requests for fault in line["faults"])
     return Row(
         seed=seed, faults=dict(met), kills=sum(code == KILLED for code in ends), ends=ends,
         creates=len(evidence.creates), credits=evidence.spending.total, over=books_differ(evidence), breaches=breaches,
-        seconds=round(time.monotonic() - started, 1), kept=str(folder) if breaches else "",
+        seconds=round(time.monotonic() - started, 1), kept=str(folder) if breaches or stage.keep else "",
     )  # fmt: skip
 
 

@@ -156,6 +156,8 @@ def check_ends(evidence: Evidence) -> Iterator[str]:
         yield f"{evidence.overran} runs did not end by themselves"
     if not evidence.ends or evidence.ends[-1] == KILLED:
         yield "no run came to its end"
+    elif evidence.ends[-1] in (3, 6, 7) and not _troubled(evidence):
+        yield f"the last run ended with {evidence.ends[-1]}, and nothing on record says why"
 
 
 def check_films(evidence: Evidence) -> Iterator[str]:
@@ -185,6 +187,13 @@ def books_differ(evidence: Evidence) -> int:
     """Ledger less vendor, in credits of pictures: what unknowns and untold costs hold beyond the vendor's books."""
     ours = sum(_credits_of(h, i.attempt) for h in evidence.histories for i in h.intents if i.what in _PICTURES)
     return ours - sum(evidence.costs.values())
+
+
+def _troubled(evidence: Evidence) -> bool:
+    """Whether any purchase failed, is held or in flight, or was filmed badly: then a film may be missing for good."""
+    flawed = any(_FLAWS & set(line.get("faults", ())) for line in evidence.books)
+    settled = (h.result is not None or (not h.failures and h.open_intent is None) for h in evidence.histories)
+    return flawed or not all(settled)
 
 
 def _credits_of(history: TakeHistory, attempt: int) -> int:

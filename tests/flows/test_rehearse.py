@@ -330,7 +330,7 @@ def test_a_breach_is_exit_7(two_shots: Project, monkeypatch: pytest.MonkeyPatch,
 
     row = Row(4, {"black": 1}, 1, (-9, 1), 3, 72, 0, ("run 2 ended with 1",), 4.2, "/somewhere/seed-4")
 
-    def stage(*args: Any, at_once: int) -> list[Row]:
+    def stage(*args: Any, **_: Any) -> list[Row]:
         tell: Callable[[Row], None] = args[3]
         tell(row)
         return [row]
