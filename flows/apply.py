@@ -50,13 +50,13 @@ def apply_prepared(prepared: Prepared, out: Path | None, *, yes: bool, json: boo
         return _nothing_to_do(prepared.store, plan, finished, folder, json=json)
     find_ffmpeg()  # told before anything is paid, not after
     refuse_words_that_do_not_fit(prepared.checked)
-    not_compared = refuse_unexplained(prepared)
-    if not_compared and not json:
-        views.say(f"note: {not_compared}", stream=sys.stderr)
     if not json:
         for line in views.run_header(plan):
             views.say(line)
     confirm(plan, yes=yes)
+    not_compared = refuse_unexplained(prepared)
+    if not_compared and not json:
+        views.say(f"note: {not_compared}", stream=sys.stderr)
     digest = store_inputs(prepared)
     console = RunConsole(home=prepared.home, wait=wait)
     return run_flow(prepared, digest, console, folder, json=json)
