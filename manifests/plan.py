@@ -188,16 +188,22 @@ class Planner:
         self.actions += [self._action(want, numbered, stopped=walk.stopped) for numbered in walk.wanted]
         for numbered in (*walk.wanted, *walk.skipped):
             self.positions[numbered.key] = numbered.state.value
-        if self._ended(walk) and want.what in ("still", "take"):
-            chosen = circled_number(walk, selection) or best_take(walk, selection)
-            if chosen is None or chosen.result is None or not self._all_screened(walk):
-                return
-            waiting = self._gates.waiting(want.what, walk.segment, chosen_bytes(selection))
-            if waiting is not None:
-                self.waiting[want.id] = waiting
-                return
-            self.pictures[want.id] = chosen.result.blob.sha256
-            self.circled[want.id] = chosen.number
+        if want.what in ("still", "take"):
+            self._choose(want, walk, selection)
+
+    def _choose(self, want: Want, walk: Walk, selection: Selection | None) -> None:
+        """The picture that others start on. A circle stands while more takes are made; else all must be there."""
+        chosen = circled_number(walk, selection)
+        if chosen is None and self._ended(walk) and self._all_screened(walk):
+            chosen = best_take(walk, selection)
+        if chosen is None or chosen.result is None:
+            return
+        waiting = self._gates.waiting(want.what, walk.segment, chosen_bytes(selection))
+        if waiting is not None:
+            self.waiting[want.id] = waiting
+            return
+        self.pictures[want.id] = chosen.result.blob.sha256
+        self.circled[want.id] = chosen.number
 
     def _ended(self, walk: Walk) -> bool:
         return walk.ended and not (self._rebuy and walk.of(TakeState.UNKNOWN))

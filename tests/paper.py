@@ -14,6 +14,7 @@ from infra.blobs import put_blob
 from infra.ledger import FREE_SERVICE, repair_ledger, write_take_record
 from infra.media.steps import STEPS
 from infra.records import create_record, read_record
+from infra.selections import circle_take
 from infra.state import screen_inputs, screen_params
 from infra.storage.base import ObjectStore
 from manifests.digest import step_key
@@ -21,6 +22,7 @@ from manifests.expand import Want
 from manifests.journal import Failure, Intent, Result, RunRecord, Selection, StepResult, TaskRecord
 from manifests.naming import run_key, selection_key, step_record_key
 from manifests.plan import Action, Options
+from manifests.walk import choice_by_score
 
 AT = dt.datetime(2026, 11, 23, 5, 30, tzinfo=dt.UTC)
 RUN = "20261123-0530-7f3a"
@@ -131,8 +133,13 @@ class Paper:
         create_record(store, step_record_key(key), record)
 
     def ran(self, run_id: str = RUN, **options: Any) -> None:
-        """A run of the plan as it is now has ended."""
+        """A run of the plan as it is now has ended: what the score circles is circled."""
         prepared = self.prepared(**options)
+        planner = prepared.planner
+        for want_id, number in planner.circled.items():
+            walk = planner.walks[want_id]
+            [chosen] = [n for n in (*walk.wanted, *walk.skipped) if n.number == number]
+            circle_take(prepared.store, walk.segment, want_id.split("/")[0], choice_by_score(chosen, AT))
         record = RunRecord(
             run_id=run_id, campaign=prepared.plan.campaign, plan=store_inputs(prepared), flow_runs=(), started=AT,
             ended=AT, exit_code=0, problems=(), calls=0, steps_made={}, steps_kept={}, cpu_seconds=0, spent_credits=0,

@@ -1,0 +1,188 @@
+"""Only what failed or was rejected is made anew, under numbers of its own; everything that is done is left alone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from command import Shotrunner
+from paper import RUN, Paper
+
+from infra.ledger import read_entries, read_history, spent_and_reserved
+from manifests.journal import TakeState
+
+
+@pytest.fixture
+def applied(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
+    """What each run that got past every gate would have bought; it ends there, before Prefect is imported."""
+    runs: list[list[str]] = []
+
+    def note(prepared: Any, *_: object, **__: object) -> int:
+        runs.append([a.id for a in prepared.plan.purchases])
+        return 0
+
+    monkeypatch.setattr("flows.apply.run_flow", note)
+    return runs
+
+
+def snapshot(root: Path) -> dict[str, bytes]:
+    store = root / ".shotrunner" / "store"
+    return {str(p.relative_to(store)): p.read_bytes() for p in sorted(store.rglob("*")) if p.is_file()}
+
+
+def test_failed_takes_get_numbers_of_their_own(paper: Paper, shotrunner: Shotrunner, applied: list[list[str]]) -> None:
+    paper.film(failed={f"pour/take-{n}": "internal" for n in (2, 3, 4)})
+    paper.ran()
+    assert paper.buys() == [], "tried three times, so its place stays empty"
+    answer = shotrunner("retake", RUN, "--failed")
+    assert answer.code == 0, answer.err
+    assert "retake   pour take 4: internal (X.1): another take in its place" in answer.out
+    assert applied == [["pour/take-5"]]
+    walk = paper.prepared().planner.walks["pour/take"]
+    assert [n.number for n in walk.wanted] == [1, 5]
+    assert len({n.key for n in (*walk.wanted, *walk.skipped)}) == 5
+
+
+def test_what_is_done_is_not_touched(paper: Paper, shotrunner: Shotrunner, applied: list[list[str]]) -> None:
+    paper.film(failed={f"pour/take-{n}": "internal" for n in (2, 3, 4)})
+    paper.ran()
+    before = snapshot(paper.root)
+    shotrunner("retake", "paper", "--failed")
+    after = snapshot(paper.root)
+    changed = {key for key in after if before.get(key) != after[key]}
+    assert {key.split("/")[1] for key in changed if key.startswith("v1/")} == {"selections", "plans", "leases"}, changed
+    assert not set(before) - set(after)
+
+
+def test_a_dry_run_prints_the_bill_and_changes_nothing(
+    paper: Paper, shotrunner: Shotrunner, applied: list[list[str]]
+) -> None:
+    paper.film(failed={f"pour/take-{n}": "internal" for n in (2, 3, 4)})
+    paper.ran()
+    before = snapshot(paper.root)
+    answer = shotrunner("retake", "paper", "--failed", "--dry-run")
+    assert answer.code == 0
+    assert "pour take 4: internal" in answer.out
+    assert "total  24 play credits" in answer.out
+    facts = shotrunner("retake", "paper", "--failed", "--dry-run", "--json").facts
+    assert (facts["buy"], facts["credits"]["credits"]) == (["pour/take-5"], 24)
+    assert snapshot(paper.root) == before
+    assert applied == []
+
+
+@pytest.mark.parametrize("refusal", ["input-moderated", "output-moderated", "invalid-input"])
+def test_the_same_words_are_never_sent_again(
+    paper: Paper, shotrunner: Shotrunner, applied: list[list[str]], refusal: str
+) -> None:
+    paper.film(failed={"sip/take-2": refusal})
+    paper.ran()
+    answer = shotrunner("retake", "paper", "--failed", "--json", "--dry-run")
+    assert answer.facts["retaken"] == []
+    [held] = answer.facts["held"]
+    assert (held["address"], held["number"]) == ("sip", 2)
+    assert "held: " in held["words"]
+    assert paper.buys() == []
+    paper.change("the cup is lifted slowly", "the cup is raised slowly")
+    facts = shotrunner("retake", "film.yaml", "--failed", "--json", "--dry-run").facts
+    assert facts["buy"] == ["sip/take-1", "sip/take-2"], "other words are another request"
+    assert facts["held"] == []
+
+
+def test_a_known_task_is_collected_for_nothing(paper: Paper, shotrunner: Shotrunner, applied: list[list[str]]) -> None:
+    paper.film(failed={"pour/take-1": "in flight"})
+    paper.ran()
+    answer = shotrunner("retake", "paper", "--failed", "--dry-run")
+    assert "collect  pour/take-1: in flight: paid, to be collected, 0 credits" in answer.out
+    facts = shotrunner("retake", "paper", "--failed", "--dry-run", "--json").facts
+    assert facts["collect"] == ["pour/take-1"]
+
+
+def test_more_of_one_shot(paper: Paper, shotrunner: Shotrunner, applied: list[list[str]]) -> None:
+    paper.film()
+    paper.ran()
+    assert shotrunner("retake", "paper", "--shot", "sip").code == 0
+    assert applied == [["sip/take-3", "sip/take-4"]]
+    assert shotrunner("retake", "paper", "--shot", "sipp").code == 2
+
+
+def test_one_new_take_for_each_rejected_one(paper: Paper, shotrunner: Shotrunner, applied: list[list[str]]) -> None:
+    paper.film()
+    paper.ran()
+    for number in (1, 2):
+        shotrunner("reject", "sip", number, "--by", "art", "--reason", "motion")
+    assert paper.buys() == []
+    answer = shotrunner("retake", "paper", "--rejected")
+    assert "sip take 1: rejected by art (motion): another take in its place" in answer.out
+    assert applied == [["sip/take-3", "sip/take-4"]]
+    paper.film()
+    paper.ran("20261123-0600-0001")
+    selections = {k: v for k, v in snapshot(paper.root).items() if "selections" in k}
+    again = shotrunner("retake", "paper", "--rejected")
+    assert "nothing to retake" in again.out
+    assert applied[1:] in ([], [[]]), "a repeat buys nothing"
+    assert {k: v for k, v in snapshot(paper.root).items() if "selections" in k} == selections
+
+
+def test_giving_up_settles_an_unknown(paper: Paper, shotrunner: Shotrunner, applied: list[list[str]]) -> None:
+    paper.film(failed={"sip/take-2": "unknown"})
+    paper.ran()
+    key = next(n.key for n in paper.prepared().planner.walks["sip/take"].wanted if n.number == 2)
+    assert read_history(paper.store, key).state() is TakeState.UNKNOWN
+    spent = spent_and_reserved(paper.store, "paper", paid=False)
+    assert len(spent.reserved) == 1
+    answer = shotrunner("retake", "paper", "--give-up")
+    assert "given up; its 36 credits stay spent" in answer.out
+    history = read_history(paper.store, key)
+    assert history.state() is TakeState.FAILED
+    assert history.releases[0].decision == "give-up"
+    now = spent_and_reserved(paper.store, "paper", paid=False)
+    assert (now.total, now.reserved) == (spent.total, {})
+    assert [e.kind for e in read_entries(paper.store, "paper") if e.key == key] == ["reserve", "settle"]
+    assert paper.buys() == [], "given up is given up"
+    assert shotrunner("retake", "paper", "--failed", "--dry-run", "--json").facts["buy"] == []
+
+
+def test_buying_an_unknown_again_is_on_the_bill(paper: Paper, shotrunner: Shotrunner, applied: list[list[str]]) -> None:
+    paper.film(failed={"sip/take-2": "unknown"})
+    paper.ran()
+    assert shotrunner("retake", "paper", "--rebuy-unknown").code == 0
+    assert applied == [["sip/take-2"]]
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ((), "nothing is named to be retaken"),
+        (("--give-up", "--rebuy-unknown"), "opposites"),
+        (("--failed", "--budget", "300"), "+N"),
+    ],
+)
+def test_what_makes_no_sense(paper: Paper, shotrunner: Shotrunner, words: tuple[str, ...], said: str) -> None:
+    answer = shotrunner("retake", "film.yaml", *words)
+    assert answer.code == 2
+    assert said in answer.err
+
+
+def test_real_credits_need_a_yes_before_anything_is_marked(
+    paper: Paper, shotrunner: Shotrunner, applied: list[list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RUNWAYML_API_SECRET", "key_" + "0" * 128)
+    paper.film()
+    paper.ran()
+    before = snapshot(paper.root)
+    assert shotrunner("retake", "paper", "--shot", "sip").code == 2
+    assert snapshot(paper.root) == before
+    assert shotrunner("retake", "paper", "--shot", "sip", "--yes").code == 0
+    assert applied == [["sip/take-3", "sip/take-4"]]
+
+
+def test_over_budget_nothing_is_marked(paper: Paper, shotrunner: Shotrunner, applied: list[list[str]]) -> None:
+    paper.film()
+    paper.ran()
+    paper.change("credits: 2000", "credits: 150")
+    before = snapshot(paper.root)
+    assert shotrunner("retake", "film.yaml", "--shot", "sip").code == 5
+    assert snapshot(paper.root) == before
+    assert shotrunner("retake", "film.yaml", "--shot", "sip", "--budget", "+100").code == 0
+    assert applied == [["sip/take-3", "sip/take-4"]]
