@@ -26,7 +26,7 @@ from infra.state import StoreState
 from manifests.expand import Want
 from manifests.journal import TakeState
 from manifests.naming import slate
-from manifests.policy import REFUSALS_PER_SHOT, Next, rule_of_failure, rule_of_refusal, wait_seconds
+from manifests.policy import Next, rule_of_failure, rule_of_refusal, wait_seconds
 from manifests.walk import Numbered, Walk, segment_of, walk_takes
 from tasks.generate import generate
 from tasks.screen import screen
@@ -177,17 +177,16 @@ def _tell_failures(production: Production, want: Want, walk: Walk, failed: list[
         seconds = wait_seconds(rule, _times(walk, numbered), production.pace) if what_next is Next.LATER else None
         tell_policy(production, want, numbered.number, what_next, reason, seconds)
         if rule.moderation:
-            _count_refusal(production, want, numbered)
+            _tell_stopped_shot(production, want, numbered)
     failed.clear()
 
 
-def _count_refusal(production: Production, want: Want, numbered: Numbered) -> None:
-    """Of a shot, stills and takes together: a second one stops it, and a person hears about the account."""
-    production.refusals[want.address] += 1
-    if production.refusals[want.address] != REFUSALS_PER_SHOT:
+def _tell_stopped_shot(production: Production, want: Want, numbered: Numbered) -> None:
+    """Once for each shot, stills and takes together; and a person hears about the account."""
+    why = production.buyer.gates.why_stopped(want.address)
+    if why is None or want.address in production.stopped_shots:
         return
-    why = f"refused {REFUSALS_PER_SHOT} times in this run; the rest of {want.address} is not bought"
-    production.buyer.gates.close_shot(want.address, why)
+    production.stopped_shots.add(want.address)
     tell_policy(production, want, numbered.number, Next.STOP_SHOT, why)
     production.notices.append(
         f"{want.address}: moderation {why}; too many refusals suspend the account: change the words or the picture"

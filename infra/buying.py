@@ -35,16 +35,17 @@ from infra.errors import (
     VendorUnreachableError,
 )
 from infra.events import ignore
+from infra.failures import classify_failure
 from infra.gates import Gates
 from infra.lease import living_leases
 from infra.ledger import oldest_create, open_credits, read_history
 from infra.outcomes import Outcomes, Purchase, error_of
 from infra.patience import keep_record
-from infra.providers.base import ProviderRequest, TaskReport, VideoProvider
+from infra.providers.base import ProviderRequest, TaskReport, TaskState, VideoProvider
 from infra.slots import Slots
 from infra.storage.base import ObjectStore
 from manifests.journal import Intent, Result, TakeHistory, TaskRecord
-from manifests.policy import WINDOW, Next, rule_of_refusal, wait_seconds, window_opens
+from manifests.policy import WINDOW, Next, rule_of, rule_of_refusal, wait_seconds, window_opens
 
 __all__ = ["Buyer", "Purchase"]
 
@@ -181,6 +182,7 @@ class Buyer:
                 return sent
             intent, task = sent
             report = await self._wait(purchase, task, fresh=True)
+            self._count_refusal(purchase, report)
         return await self._outcomes.finish(purchase, intent, task, report)
 
     async def _unbroken(
@@ -320,6 +322,7 @@ class Buyer:
             try:
                 async with self._slots.occupy(purchase.model):
                     report = await self._wait(purchase, task, fresh=False)
+                    self._count_refusal(purchase, report)
             except TaskMissingError:
                 if not self._may_rebuy(purchase.key):
                     raise
@@ -362,6 +365,12 @@ class Buyer:
     def _check_stopped(self) -> None:
         if self._stopped:
             raise StoppedError("nothing more is bought", remedy="Run again: it goes on from here.")
+
+    def _count_refusal(self, purchase: Purchase, report: TaskReport) -> None:
+        if report.state is TaskState.FAILED:
+            failure_class, retryable = classify_failure(report.failure_code)
+            if rule_of(failure_class, retryable=retryable).moderation:
+                self.gates.count_refusal(purchase.shot)
 
     async def _wait(self, purchase: Purchase, task: TaskRecord, *, fresh: bool) -> TaskReport:
         def tell(message_type: str, **fields: Any) -> None:

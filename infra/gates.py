@@ -4,10 +4,12 @@ own memory; what stands in the records is `manifests.walk`'s to judge."""
 from __future__ import annotations
 
 import datetime as dt
+from collections import Counter
 from collections.abc import Callable
 
 from infra.clock import Clock
 from infra.errors import DailyCapError, ModerationError
+from manifests.policy import REFUSALS_PER_SHOT
 
 _LOOK = 5.0  # how often a wait looks whether it was told to stop
 _UNKNOWN_WAIT = dt.timedelta(hours=1)  # when nobody knows since when the cap counts
@@ -20,6 +22,7 @@ class Gates:
         self._clock = clock
         self._models: dict[str, tuple[dt.datetime | None, dt.datetime]] = {}  # opens as far as known, asked again at
         self._shots: dict[str, str] = {}
+        self._refusals: Counter[str] = Counter()
 
     def check(self, model: str, shot: str) -> None:
         """Raises what closed it."""
@@ -42,8 +45,15 @@ class Gates:
     def open_model(self, model: str) -> None:
         self._models.pop(model, None)
 
-    def close_shot(self, shot: str, why: str) -> None:
-        self._shots.setdefault(shot, why)
+    def count_refusal(self, shot: str) -> None:
+        """By moderation, of a still or a take. Counted before the slot is given on, so that the next one of the shot is
+        not sent in that moment."""
+        self._refusals[shot] += 1
+        if self._refusals[shot] == REFUSALS_PER_SHOT:
+            self._shots[shot] = f"refused {REFUSALS_PER_SHOT} times in this run; the rest of {shot} is not bought"
+
+    def why_stopped(self, shot: str) -> str | None:
+        return self._shots.get(shot)
 
     def capped(self, model: str) -> DailyCapError:
         opens = self._models[model][0]

@@ -11,7 +11,6 @@ import datetime as dt
 import functools
 import os
 import secrets
-from collections import Counter
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -84,7 +83,7 @@ class Production:
     console: RunConsole
     problems: list[ShotrunnerError] = field(default_factory=list)
     notices: list[str] = field(default_factory=list)  # what went on without being a failure
-    refusals: Counter[str] = field(default_factory=Counter)  # by moderation in this run, by shot
+    stopped_shots: set[str] = field(default_factory=set)  # by moderation, told already
     paused: set[type[ShotrunnerError]] = field(default_factory=set)  # told already
     pace: float = 1.0  # of every wait: the backlot's time runs faster
     decisions: Sequence[RunEvent] = ()  # what was done that the plan did not have
