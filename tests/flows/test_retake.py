@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from command import Shotrunner
 from paper import RUN, Paper
+from projects import Project
 
 from infra.ledger import read_entries, read_history, spent_and_reserved
 from manifests.journal import TakeState
@@ -186,3 +189,60 @@ def test_over_budget_nothing_is_marked(paper: Paper, shotrunner: Shotrunner, app
     assert snapshot(paper.root) == before
     assert shotrunner("retake", "film.yaml", "--shot", "sip", "--budget", "+100").code == 0
     assert applied == [["sip/take-3", "sip/take-4"]]
+
+
+# --- once with real pictures ---
+
+
+def test_from_a_gate_to_a_film_and_from_a_rejection_to_another_take(short_film: Callable[..., Project]) -> None:
+    """Stopped at both gates, answered, delivered; then rejected, circled anew, retaken, each bought once."""
+    project = short_film(
+        ("takes: 1", "takes: 2"), ("budget:", "review: {takes: {by: [art]}, cut: {by: [legal]}}\nbudget:")
+    )
+    out = project.root / "out" / "short"
+    ended = project.run()
+    assert ended.code == 4, ended.text
+    assert f"look: {Path('out/short/dailies.html')}" in ended.out
+    assert "shotrunner circle pour N --by art --in short" in ended.out
+    assert not list(out.glob("*.mp4"))
+    assert project.record.problems[0].address == "pour"
+    bought = len(project.creates())
+
+    assert project.command("circle", "pour", "2", "--by", "art", "--note", "the steam").code == 0
+    ended = project.run()
+    assert ended.code == 4, ended.text
+    assert list((out / "review").glob("*.mp4"))
+    assert not list(out.glob("*.mp4")), "nobody has approved the film"
+    assert len(project.creates()) == bought
+    answers = project.root / "answers.yaml"
+    sidecar = json.loads(next((out / "review").glob("*.json")).read_text())
+    film = next((out / "review").glob("*.mp4"))
+    answers.write_text(
+        f"manifest: 1\nkind: approvals\nrun: {project.record.run_id}\ngate: cut\nby: legal\n"
+        'at: "2026-11-23T14:02:11+00:00"\ndecisions:\n'
+        f"  - {{clip: 16x9-youtube-instream, sha256: {sidecar['files'][film.name]['sha256']}, decision: approve}}\n"
+    )
+    approved = project.command("approve", project.record.run_id, "answers.yaml")
+    assert approved.code == 0, approved.text
+    ended = project.run()
+    assert ended.code == 0, ended.text
+    assert (out / film.name).read_bytes() == film.read_bytes()
+    [shot] = sidecar["shots"]
+    assert (shot["take"], shot["circled"]["by"]) == (2, "art")
+    assert shot["said"]["circled"]["note"] == "the steam"
+    assert "circled by art" in (out / "dailies.html").read_text()
+
+    assert project.command("reject", "pour", "2", "--by", "art", "--reason", "motion").code == 0
+    ended = project.run("--approve", "auto")
+    assert ended.code == 0, ended.text
+    assert len(project.creates()) == bought, "nobody asked for another"
+    sidecar = json.loads(next(out.glob("*.json")).read_text())
+    assert (sidecar["shots"][0]["take"], sidecar["shots"][0]["circled"]["by"]) == (1, "score")
+    assert sidecar["shots"][0]["said"]["rejected"][0]["reason"] == "motion"
+
+    for times in (1, 2):
+        ended = project.command("retake", "short", "--rejected")
+        assert ended.code == 0, ended.text
+        assert len(project.creates()) == bought + 1, f"after {times}"
+    project.assert_nothing_twice()
+    project.assert_books_agree()
