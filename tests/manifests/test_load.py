@@ -467,7 +467,7 @@ SETTING_EVERYTHING = {
     "between: [dawn, pour], duration: 0.4}\n": "between: [dawn, pour], kind: wipe}\n  match: {colour: to-first-shot, grain: unify}\n",
     "    language: en-GB\n": "    language: en-GB\n    fit: {otherwise: extend}\n",
     "graphics:\n": "graphics:\n  captions: {burn: [youtube-instream]}\n  disclosure: auto\n",
-    "budget: {credits: 1000}\n": "budget: {credits: 1000}\nreview: {keyframes: &g {by: [art]}, drafts: *g, takes: *g, cut: *g}\n"
+    "budget: {credits: 1000}\n": "budget: {credits: 1000}\nreview: {keyframes: &g {by: [art], sample: all}, drafts: *g, takes: *g, cut: *g}\n"
     "compliance: {markets: [GB], people: none, realism: photoreal, claims: [boils in three minutes], "
     'flight: {start: "2026-12-01", end: "2026-12-31"}}\n',
 }
@@ -477,8 +477,6 @@ def test_every_key_that_does_nothing_is_listed(load_film: Load) -> None:
     assert load_film(SETTING_EVERYTHING).not_applied == (
         "copy",
         "drafts",
-        "retry.on_moderation",
-        "retry.fallback",
         "shots.dawn.end_image",
         "shots.dawn.source_audio",
         "edit.transitions[0].kind",
@@ -488,10 +486,10 @@ def test_every_key_that_does_nothing_is_listed(load_film: Load) -> None:
         "graphics.captions.burn",
         "graphics.disclosure",
         "compliance.claims",
-        "review.keyframes",
         "review.drafts",
-        "review.takes",
-        "review.cut",
+        "review.keyframes.sample",
+        "review.takes.sample",
+        "review.cut.sample",
     )
     assert len(NOT_APPLIED) == len(load_film(SETTING_EVERYTHING).not_applied)
 
