@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from flows.takes import read_walk, shoot_takes, wanted_states
+from flows.takes import read_walk, shoot_takes, tell_policy, wanted_states
 from infra.errors import ApprovalNeededError, RefusedError, ShotFailedError, TakeFailedError, UnknownOutcomeError
 from infra.production import Production
 from infra.selections import circle_take
@@ -14,7 +14,8 @@ from manifests.approvals import Waiting, chosen_bytes
 from manifests.expand import Want, fill_blanks
 from manifests.journal import Result, Selection, TakeState
 from manifests.naming import slate
-from manifests.walk import Numbered, Walk, best_take, choice_by_score, circled_number
+from manifests.policy import Next
+from manifests.walk import Numbered, Walk, best_take, choice_by_score, circled_number, falls_back
 from tasks.generate import generate
 from tasks.screen import screen
 
@@ -43,7 +44,15 @@ async def shoot(production: Production, want: Want, pictures: Mapping[str, str])
     """
     body = fill_blanks(want.body, pictures)
     walk = await shoot_takes(production, want, body)
-    return await _circle(production, want, body, walk)
+    try:
+        return await _circle(production, want, body, walk)
+    except ShotFailedError:
+        walk = await asyncio.to_thread(read_walk, production, want, body)
+        if want.fallback is None or not falls_back(want, walk):
+            raise
+        reason = f"{_why_none(want, walk)}; {want.fallback.model} films it in its place"
+        tell_policy(production, want, walk.wanted[-1].number, Next.FALL_BACK, reason)
+        return await shoot(production, want.fallback, pictures)
 
 
 async def _circle(production: Production, want: Want, body: Mapping[str, object], walk: Walk) -> Circled:

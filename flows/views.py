@@ -119,7 +119,7 @@ def call_sheet(
         lines.append(
             f"  up to  {plan.totals.up_to:,} with every retake that failures and bad pictures allow, within the budget"
         )
-    takes_of = {w.id: w for w in plan.wants if w.what == "take"}
+    takes_of = {w.id: w for w in plan.every_want if w.what == "take"}
     planned = sum(takes_of[a.want].seconds for a in plan.actions if a.want in takes_of)
     lines.append(f"  bought {planned} s of takes for {screen:.1f} s on screen")
     lines += [f"  price: {price}" for price in _prices(plan, models)]
@@ -143,7 +143,7 @@ def call_sheet(
 
 
 def _rows(plan: Plan) -> list[str]:
-    wants = {w.id: w for w in plan.wants}
+    wants = {w.id: w for w in plan.every_want}
     rows = [("what", "made by", "numbers", "credits", "why")]
     for group in _groups(plan.actions):
         want, first = wants[group[0].want], group[0]
@@ -178,7 +178,7 @@ def _groups(actions: Iterable[Action]) -> list[list[Action]]:
 
 
 def _prices(plan: Plan, models: Mapping[str, ModelCard]) -> list[str]:
-    used: dict[str, Want] = {w.model: w for w in plan.wants}
+    used: dict[str, Want] = {w.model: w for w in plan.every_want}
     prices = []
     for name, want in sorted(used.items()):
         price = models[name].price

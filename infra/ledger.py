@@ -30,6 +30,7 @@ from manifests.journal import (
 from manifests.naming import (
     ledger_key,
     ledger_prefix,
+    ledgers_prefix,
     parse_address,
     parse_take_record_key,
     take_prefix,
@@ -211,7 +212,7 @@ def read_entries(store: ObjectStore, campaign: str) -> list[LedgerEntry]:
 def oldest_create(store: ObjectStore, service: str, model: str, since: dt.datetime) -> dt.datetime | None:
     """When the first create of a model since then was accepted, in any campaign of this store: the account's daily cap
     counts them all. A refused one counts nothing."""
-    keys = [info.key for info in store.list(ledger_prefix())]
+    keys = [info.key for info in store.list(ledgers_prefix())]
     refused = {key.removesuffix("-release.json") for key in keys if key.endswith("-release.json")}
     reserved = [k for k in keys if k.endswith("-reserve.json") and k.removesuffix("-reserve.json") not in refused]
     entries = _in_threads(lambda key: _read(store, key, LedgerEntry), reserved)

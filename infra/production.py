@@ -151,9 +151,9 @@ class Production:
             request=numbered.request,
             price_credits=want.credits,
             size_class=f"{want.width}x{want.height}x{want.seconds}",
-            again=numbered.number > want.count,
+            again=numbered.number > want.count or want.id not in self.priorities,  # the fallback's are retakes, too
             media=await self.media_of(numbered.request),
-            priority=self.priorities[want.id],
+            priority=self.priorities.get(want.id, 0),
         )
 
 

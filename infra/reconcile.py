@@ -17,7 +17,7 @@ from infra.records import create_record, read_record
 from infra.settings import RUNWAY_URL, Settings
 from infra.storage.base import ObjectStore
 from manifests.journal import LedgerEntry
-from manifests.naming import acknowledgement_key, acknowledgement_prefix, ledger_prefix, parse_ledger_key
+from manifests.naming import acknowledgement_key, acknowledgement_prefix, ledgers_prefix, parse_ledger_key
 from manifests.reconcile import Account, Acknowledgement, Comparison, DayUsage, Fate, Movement, compare, movement_of
 
 MOST_DAYS = 90  # of one question about usage (vendor sheet §10)
@@ -72,7 +72,7 @@ async def ask_account(reader: AccountReader, since: dt.date, today: dt.date) -> 
 
 def list_campaigns(store: ObjectStore) -> list[str]:
     """Every campaign that ever reserved a credit here."""
-    return sorted({parse_ledger_key(info.key) for info in store.list(ledger_prefix())})
+    return sorted({parse_ledger_key(info.key) for info in store.list(ledgers_prefix())})
 
 
 def read_movements(

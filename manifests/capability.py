@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from decimal import Decimal
+from fractions import Fraction
 
 from manifests.catalogue import ModelCard, Profile
 from manifests.diagnostics import Diagnostic, suggest
@@ -138,8 +139,28 @@ def _check_shot(
     yield from _check_length(loaded, shot, shot_cut, card)
     yield from _check_first_frame(loaded, shot, card)
     yield from _check_draft(loaded, shot, models)
+    yield from _check_fallback(loaded, shot, shot_cut, card, models)
     if shot.end_image is not None:
         yield from _check_end_image(loaded, shot, card, models)
+
+
+def _check_fallback(
+    loaded: LoadedSpot, shot: Shot, shot_cut: ShotCut, card: ModelCard, models: Mapping[str, ModelCard]
+) -> Iterator[Diagnostic]:
+    """The other model must be able to film the shot: found out now, not when the first one has failed."""
+    name, path = loaded.spot.generate.retry.fallback, "generate.retry.fallback"
+    other = _usable(models, name, "video") if name is not None and name != card.id else None
+    if other is None:
+        return
+    endpoint = TEXT if first_frame_of(loaded, shot) is None else IMAGE
+    if native_size(other, endpoint, loaded.spot.generate.ratio) is None:
+        detail = f"`{other.id}` sells no {loaded.spot.generate.ratio} on {endpoint}, which `{shot.id}` would need"
+        yield _error(loaded, path, "fallback cannot film a shot", detail)
+    needed = Fraction(shot_cut.frames_needed, FILM_RATE)
+    if other.seconds is None or other.seconds.shortest(needed) is None:
+        detail = f"`{other.id}` sells no {float(needed):.3g} s for `{shot.id}`: it sells {_lengths(other)}"
+        yield _error(loaded, path, "fallback cannot film a shot", detail)
+    yield from _check_prompt(loaded, shot, other, "video", compose_video(shot, loaded.brand))
 
 
 def _check_prompt(loaded: LoadedSpot, shot: Shot, card: ModelCard, what: str, text: str) -> Iterator[Diagnostic]:

@@ -10,16 +10,18 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
+from fractions import Fraction
 from typing import Any
 
 from manifests.catalogue import ModelCard
 from manifests.journal import Record, What
 from manifests.loaded import LoadedSpot
+from manifests.policy import fallback_classes
 from manifests.prompts import compose_still, compose_video
 from manifests.ratecard import native_size, price_effect, price_speech, price_still, price_take, still_size
 from manifests.schema import Shot
 from manifests.spoken import spoken_text
-from manifests.timing import Cut, ShotCut
+from manifests.timing import FILM_RATE, Cut, ShotCut
 
 OUT_FRAME = "out-frame/1"  # step and version: a new ffmpeg must not change what a continued shot is called
 SPEECH_FORMAT = "mp3_44100_128"  # sold on every plan of the vendor (audio sheet §1.3)
@@ -45,6 +47,8 @@ class Want(Record):
     height: int = 0
     credits: int  # price of each
     mode: str  # for people: text-to-video, image-to-video, still, speech, effect
+    fallback: Want | None = None  # the same shot from another model, when this one has given no usable take
+    fallback_after: tuple[str, ...] = ()  # failure classes of which one must have been the reason
 
     @property
     def needs(self) -> tuple[str, ...]:
@@ -154,13 +158,37 @@ def _pictures(
     if start is not None:
         body["promptImage"] = start
     width, height = (int(n) for n in size.split(":"))
-    yield Want(
+    take = Want(
         id=f"{shot.id}/take", address=shot.id, what="take", service=services.video, model=card.id, endpoint=path,
         body=body, base_seed=base_seed if card.seed else None, count=shot.takes or generate.takes,
         seconds=shot_cut.seconds_to_buy, frames=shot_cut.frames_needed, width=width, height=height,
         credits=price_take(card, path, size, shot_cut.seconds_to_buy),
         mode="image-to-video" if start is not None else "text-to-video", **retry,
     )  # fmt: skip
+    other = generate.retry.fallback
+    if other is None or other == card.id:
+        yield take
+        return
+    classes = fallback_classes(on_moderation=generate.retry.on_moderation == "fallback")
+    fallback = _from_model(take, models[other], generate.ratio, base_seed)
+    yield take.model_copy(update={"fallback": fallback, "fallback_after": classes})
+
+
+def _from_model(take: Want, card: ModelCard, ratio: str, base_seed: int) -> Want:
+    """The same take as another model films it: in its own size, and its own shortest length that is long enough."""
+    size = native_size(card, take.endpoint, ratio)
+    seconds = card.seconds.shortest(Fraction(take.frames, FILM_RATE)) if card.seconds else None
+    if size is None or seconds is None:  # checked before: see manifests.capability
+        raise ValueError(f"{card.id} cannot film {take.id}")
+    width, height = (int(n) for n in size.split(":"))
+    body = {k: v for k, v in take.body.items() if k != "audio"}
+    body |= {"model": card.id, "ratio": size, "duration": seconds} | ({"audio": False} if card.audio else {})
+    changes = {
+        "id": f"{take.address}/fallback", "model": card.id, "body": body, "base_seed": base_seed if card.seed else None,
+        "seconds": seconds, "width": width, "height": height,
+        "credits": price_take(card, take.endpoint, size, seconds),
+    }  # fmt: skip
+    return take.model_copy(update=changes)
 
 
 def _speech(loaded: LoadedSpot, models: Mapping[str, ModelCard], services: Services) -> Iterator[Want]:

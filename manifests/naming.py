@@ -141,9 +141,13 @@ def deliverable_key(campaign: str, variant: str, rev: str, file_name: str) -> st
     return f"{LAYOUT}/out/{_name(campaign)}/{_name(variant)}/{_name(rev)}/{_file(file_name)}"
 
 
-def ledger_prefix(campaign: str = "") -> str:
-    """Of every campaign unless one is named."""
-    return f"{LAYOUT}/ledger/{_name(campaign)}/" if campaign else f"{LAYOUT}/ledger/"
+def ledgers_prefix() -> str:
+    """Of all campaigns."""
+    return f"{LAYOUT}/ledger/"
+
+
+def ledger_prefix(campaign: str) -> str:
+    return f"{ledgers_prefix()}{_name(campaign)}/"
 
 
 def ledger_key(campaign: str, key: str, attempt: int, kind: str) -> str:

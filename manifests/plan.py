@@ -17,7 +17,7 @@ from manifests.digest import digest_json
 from manifests.expand import Want, fill_blanks, find_blanks
 from manifests.journal import Record, Result, Selection, TakeHistory, TakeState, What
 from manifests.schema import Brand, Spot
-from manifests.walk import Numbered, Screened, Walk, best_take, circled_number, segment_of, walk_takes
+from manifests.walk import Numbered, Screened, Walk, best_take, circled_number, falls_back, segment_of, walk_takes
 
 
 class StateReader(Protocol):
@@ -120,6 +120,11 @@ class Plan(Record):
         return digest_json(self.model_dump(mode="json", by_alias=True))
 
     @property
+    def every_want(self) -> tuple[Want, ...]:
+        """With what another model would film in place of a want that failed."""
+        return with_fallbacks(self.wants)
+
+    @property
     def purchases(self) -> tuple[Action, ...]:
         return tuple(a for a in self.actions if a.verb is Verb.BUY)
 
@@ -197,6 +202,8 @@ class Planner:
         if chosen is None and self._ended(walk) and self._all_screened(walk):
             chosen = best_take(walk, selection)
         if chosen is None or chosen.result is None:
+            if want.fallback is not None and falls_back(want, walk):
+                self._choose_fallback(want, want.fallback)
             return
         waiting = self._gates.waiting(want.what, walk.segment, chosen_bytes(selection))
         if waiting is not None:
@@ -204,6 +211,16 @@ class Planner:
             return
         self.pictures[want.id] = chosen.result.blob.sha256
         self.circled[want.id] = chosen.number
+
+    def _choose_fallback(self, want: Want, fallback: Want) -> None:
+        """The picture of the other model stands for the shot."""
+        self.add(fallback)
+        if fallback.id in self.pictures:
+            self.pictures[want.id] = self.pictures.pop(fallback.id)
+            self.circled[want.id] = self.circled.pop(fallback.id)
+            self.selections[want.id] = self.selections.pop(fallback.id)
+        elif fallback.id in self.waiting:
+            self.waiting[want.id] = self.waiting.pop(fallback.id)
 
     def _ended(self, walk: Walk) -> bool:
         return walk.ended and not (self._rebuy and walk.of(TakeState.UNKNOWN))
@@ -348,6 +365,10 @@ def billed_wants(wants: Sequence[Want]) -> list[Want]:
     return paid or list(wants)
 
 
+def with_fallbacks(wants: Sequence[Want]) -> tuple[Want, ...]:
+    return tuple(w for want in wants for w in (want, want.fallback) if w is not None)
+
+
 def totals_of(
     wants: Sequence[Want],
     actions: Sequence[Action],
@@ -358,7 +379,7 @@ def totals_of(
     spent_first: int | None = None,
 ) -> Totals:
     billed = billed_wants(wants)
-    count = {w.id: w.count for w in billed}
+    count = {w.id: w.count for w in billed} | {w.fallback.id: 0 for w in billed if w.fallback is not None}
     ours = [a for a in actions if a.want in count]
     return Totals(
         credits=sum(a.credits for a in ours),
@@ -373,10 +394,16 @@ def totals_of(
 
 
 def _up_to(wants: Sequence[Want], actions: Sequence[Action], room: int) -> int:
-    """The bill if every allowed retake were needed, dearest first, and no further than the budget goes."""
+    """The bill if every allowed retake were needed, and after them every take of the fallback model: dearest first, and
+    no further than the budget goes."""
     total = sum(a.credits for a in actions)
     busy = {a.want for a in actions if a.verb in (Verb.BUY, Verb.COLLECT)}
     retakes = [w.credits for w in wants if w.id in busy for _ in range(w.attempts - 1 + w.rerolls)]
+    for want in wants:
+        other = want.fallback
+        if other is not None and not busy.isdisjoint((want.id, other.id)):
+            first = other.count if want.id in busy else 0  # else they are in the list of actions
+            retakes += [other.credits] * (first + other.attempts - 1 + other.rerolls)
     for price in sorted(retakes, reverse=True):
         if total + price <= room:
             total += price
@@ -385,7 +412,7 @@ def _up_to(wants: Sequence[Want], actions: Sequence[Action], room: int) -> int:
 
 def per_shot_credits(wants: Sequence[Want], actions: Sequence[Action]) -> dict[str, int]:
     """What each shot costs now: stills and takes together."""
-    address = {w.id: w.address for w in wants if w.what in ("still", "take")}
+    address = {w.id: w.address for w in with_fallbacks(wants) if w.what in ("still", "take")}
     costs: dict[str, int] = {}
     for action in actions:
         if action.want in address:

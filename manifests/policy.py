@@ -40,7 +40,7 @@ class Rule:
     why: str
     counts: Literal["attempts", "rerolls"] | None = None
     seconds: float = 0
-    moderation: bool = False  # counted against the shot and the account
+    moderation: bool = False  # of what we sent: counted against the shot and the account
     fallback: Literal["when asked", "when named"] | None = None
 
 
@@ -49,7 +49,7 @@ _FAILURES: Mapping[FailureClass, Rule] = {
         Next.HOLD, "the vendor's moderation refused the input; the same words are never sent again", moderation=True
     ),
     FailureClass.OUTPUT_MODERATED: Rule(
-        Next.HOLD, "the vendor's moderation refused the picture", moderation=True, fallback="when asked"
+        Next.HOLD, "the vendor's moderation refused the picture", fallback="when asked"
     ),
     FailureClass.BAD_OUTPUT: Rule(Next.AGAIN, "a bad picture by the vendor's own check", "rerolls"),
     FailureClass.INVALID_INPUT: Rule(Next.HOLD, "the vendor cannot use an input"),
@@ -89,6 +89,13 @@ def rule_of(failure_class: str, *, retryable: bool) -> Rule:
     except ValueError:
         return Rule(Next.AGAIN, "a failure", "attempts") if retryable else _NOT_KNOWN
     return rule if retryable or rule.counts is None else _NOT_KNOWN
+
+
+def fallback_classes(*, on_moderation: bool) -> tuple[str, ...]:
+    """After which failures a shot without a usable take goes to the fallback model. Never after a refused input: the
+    same words would be sent again. `on_moderation`: the manifest asks for it after a refused picture."""
+    wanted = ("when named", "when asked") if on_moderation else ("when named",)
+    return tuple(c.value for c, rule in _FAILURES.items() if rule.fallback in wanted)
 
 
 def rule_of_refusal(error: str) -> Rule:

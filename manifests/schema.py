@@ -146,13 +146,17 @@ class RetrySettings(Model):
     attempts: Tries = Field(default=3, description="Tries of one take when the service fails.")
     rerolls: Rerolls = Field(default=2, description="Further takes of a shot for pictures that screening rejects.")
     on_moderation: Literal["hold", "fallback"] = Field(
-        default="hold", description="After a refusal by the vendor's moderation: hold the shot, or use `fallback`."
+        default="hold", description="When the vendor's moderation refused the pictures: hold, or go to `fallback`."
     )
     on_unknown: Literal["hold", "rebuy"] = Field(
         default="hold",
         description="When the answer to a purchase was lost: hold, or buy again at the risk of paying twice.",
     )
-    fallback: Text | None = Field(default=None, description="The model that `on_moderation: fallback` goes to.")
+    fallback: Text | None = Field(
+        default=None,
+        description="The model that films a shot without a usable take, when the provider of its own model was down, "
+        "or moderation refused its pictures and `on_moderation` says so.",
+    )
 
 
 class Generate(Model):

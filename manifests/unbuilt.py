@@ -25,8 +25,6 @@ def _other_than(*values: object) -> Callable[[object], bool]:
 NOT_APPLIED: tuple[NotApplied, ...] = (
     NotApplied("copy", "texts by locale come with variants"),
     NotApplied("generate.drafts", "nobody looks at drafts until their gate is built, so none is bought"),
-    NotApplied("generate.retry.on_moderation", "a refused shot is held", _other_than("hold")),
-    NotApplied("generate.retry.fallback", "a refused shot is held"),
     NotApplied("shots.*.end_image", "it is not sent yet"),
     NotApplied("shots.*.source_audio", "the sound of takes is dropped", _other_than("drop")),
     NotApplied("edit.transitions.*.kind", "joined with a plain cut", _other_than("cut", "dissolve")),

@@ -151,6 +151,15 @@ def circled_number(walk: Walk, selection: Selection | None) -> Numbered | None:
     return None
 
 
+def falls_back(want: Want, walk: Walk) -> bool:
+    """Whether another model films it: everything has ended, nothing is usable, and a failure calls for it."""
+    if want.fallback is None or not walk.ended:
+        return False
+    numbers = (*walk.wanted, *walk.skipped)
+    classes = {n.history.failures[-1].failure_class for n in numbers if n.history.failures}
+    return not any(n.usable for n in numbers) and not classes.isdisjoint(want.fallback_after)
+
+
 def best_take(walk: Walk, selection: Selection | None = None) -> Numbered | None:
     """Who wins when nobody chooses: the best score; within 0.01 the lowest number. None when no take is usable."""
     refused = {r.take for r in selection.rejected} if selection else set()

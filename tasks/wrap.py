@@ -137,7 +137,7 @@ def _dailies(production: Production, finished: Sequence[Finished], undecided: Se
         planner.add(want)
     groups = [
         _group(production, state, want, planner.walks[want.id])
-        for want in production.plan.wants
+        for want in production.plan.every_want
         if want.id in planner.walks
     ]
     spending = spent_and_reserved(production.store, production.plan.campaign, paid=production.plan.paid)

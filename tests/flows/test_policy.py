@@ -190,9 +190,7 @@ async def test_moderation_on_input_holds_and_the_second_refusal_stops_the_shot()
     walk = await spot.shoot(make_want(count=4), "SAFETY.INPUT.TEXT", "SAFETY.INPUT.IMAGE")
     assert spot.creates == 2
     assert haves(walk) == []
-    assert spot.told() == [
-        ("pour/take-1", Next.HOLD), ("pour/take-2", Next.HOLD), ("pour/take-2", Next.STOP_SHOT),
-    ]  # fmt: skip
+    assert Counter(n for _, n in spot.told()) == {Next.HOLD: 2, Next.STOP_SHOT: 1}
     assert "suspend the account" in spot.notices[0]
     again = Spot(store=spot.store, run_id="20261121-1000-bbbb")
     await again.shoot(make_want(count=4))

@@ -11,10 +11,18 @@ from infra import errors
 from infra.failures import classify_failure
 from manifests.estimate import priorities_of
 from manifests.journal import Failure, FailureClass, TakeState
-from manifests.plan import Planner, Verb
-from manifests.policy import Next, rule_of, rule_of_failure, rule_of_refusal, wait_seconds, window_opens
+from manifests.plan import Planner, Verb, totals_of
+from manifests.policy import (
+    Next,
+    fallback_classes,
+    rule_of,
+    rule_of_failure,
+    rule_of_refusal,
+    wait_seconds,
+    window_opens,
+)
 from manifests.ratecard import load_models
-from manifests.walk import Walk, walk_takes
+from manifests.walk import Walk, falls_back, walk_takes
 
 # Vendor sheet §5, row by row, with the longer forms that were seen
 CODES = [
@@ -22,7 +30,7 @@ CODES = [
     ("SAFETY.INPUT.IMAGE", Next.HOLD, None, True),
     ("SAFETY.INPUT.VIDEO", Next.HOLD, None, True),
     ("SAFETY.INPUT.SOMETHING.NEW", Next.HOLD, None, True),
-    ("SAFETY.OUTPUT.VIDEO", Next.HOLD, None, True),
+    ("SAFETY.OUTPUT.VIDEO", Next.HOLD, None, False),
     ("INPUT_PREPROCESSING.SAFETY.TEXT", Next.HOLD, None, True),
     ("INPUT_PREPROCESSING.SAFETY.THIRD_PARTY", Next.HOLD, None, True),
     ("INPUT_PREPROCESSING.INTERNAL", Next.LATER, "attempts", False),
@@ -162,3 +170,54 @@ def test_a_failure_on_record_is_judged_by_its_class() -> None:
     )
     assert rule_of_failure(failure).fallback == "when named"
     assert rule_of_failure(failure.model_copy(update={"retryable": False})).next is Next.HOLD
+
+
+# --- another model in its place ---
+
+
+def test_a_shot_without_a_usable_take_goes_to_the_model_that_the_manifest_names() -> None:
+    other = make_want(id="pour/fallback", model="veo3.1", body={"promptText": "steam", "model": "veo3.1"}, credits=80)
+    classes = fallback_classes(on_moderation=True)
+    want = make_want(count=2, attempts=1, fallback=other.model_copy(update={"count": 2}), fallback_after=classes)
+    state = PaperState()
+    fail(state, key_of(want, 1), "output-moderated", retryable=False)
+    assert not falls_back(want, walk_of(state, want))  # one is still to be bought
+    fail(state, key_of(want, 2), "output-moderated", retryable=False)
+    assert falls_back(want, walk_of(state, want))
+    planner = Planner(state)
+    planner.add(want)
+    assert [(a.id, a.verb, a.credits) for a in planner.actions[2:]] == [
+        ("pour/fallback-1", Verb.BUY, 80), ("pour/fallback-2", Verb.BUY, 80),
+    ]  # fmt: skip
+    totals = totals_of([want], planner.actions, spent=0, budget=1000, screen_seconds="2")
+    assert totals.credits == 160
+    state.buy(other, 1, 2)
+    planner = Planner(state)
+    planner.add(want)
+    assert planner.circled == {"pour/take": 1}
+    assert set(planner.pictures) == {"pour/take"}
+
+
+def test_the_whole_allowance_of_the_other_model_is_in_up_to() -> None:
+    other = make_want(id="pour/fallback", count=2, attempts=2, rerolls=1, credits=80)
+    want = make_want(count=2, attempts=2, rerolls=1, credits=24, fallback=other, fallback_after=("third-party",))
+    planner = Planner(PaperState())
+    planner.add(want)
+    totals = totals_of([want], planner.actions, spent=0, budget=10_000, screen_seconds="2")
+    assert totals.credits == 48
+    assert totals.up_to == 48 + 2 * 24 + 4 * 80
+
+
+def test_a_usable_take_or_a_refused_input_never_calls_the_other_model() -> None:
+    other = make_want(id="pour/fallback")
+    want = make_want(count=2, fallback=other, fallback_after=fallback_classes(on_moderation=True))
+    state = PaperState()
+    fail(state, key_of(want, 1), "output-moderated", retryable=False)
+    state.buy(want, 2)
+    assert not falls_back(want, walk_of(state, want))
+    state = PaperState()
+    for number in (1, 2):
+        fail(state, key_of(want, number), "input-moderated", retryable=False)
+    assert not falls_back(want, walk_of(state, want))
+    assert "output-moderated" not in fallback_classes(on_moderation=False)
+    assert "third-party" in fallback_classes(on_moderation=False)
