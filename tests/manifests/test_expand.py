@@ -58,6 +58,25 @@ def test_references_are_sent_with_the_still_and_not_with_the_take(load_film: Fil
     assert "@kettle" not in str(take.body["promptText"]), "the tag is a word of the still's request"
 
 
+def test_the_other_model_films_the_same_shot_in_its_own_size_and_length(load_film: Film) -> None:
+    plain = expand(load_film())["pour/take"]
+    assert plain.fallback is None
+    retry = "  takes: 3\n  retry: {on_moderation: fallback, fallback: gen4_turbo}\n"
+    take = expand(load_film({"  takes: 3\n": retry}))["pour/take"]
+    other = take.fallback
+    assert other is not None
+    assert keys({"a": take}) == keys({"a": plain})  # naming one buys nothing again
+    assert (other.id, other.model, other.body["model"], other.address) == (
+        "pour/fallback", "gen4_turbo", "gen4_turbo", "pour",
+    )  # fmt: skip
+    assert other.body["promptImage"] == take.body["promptImage"]
+    assert other.body["duration"] * 24 >= take.frames
+    assert other.credits == 5 * other.seconds
+    assert not keys({"a": take}) & keys({"a": other})
+    same = expand(load_film({"  takes: 3\n": "  takes: 3\n  retry: {fallback: gen4.5}\n"}))["pour/take"]
+    assert same.fallback is None
+
+
 def test_a_shot_without_references_has_a_still_without_them(load_film: Film) -> None:
     film = load_film({"    references: [kettle]\n    prompt:\n      subject: A matte green kettle, @kettle\n": (
         "    prompt:\n      subject: A matte green kettle\n"
