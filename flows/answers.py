@@ -46,6 +46,8 @@ def status_facts(prepared: Prepared) -> dict[str, Any]:
             chosen = planner.circled.get(want.id)
             told = [(n.number, _why_not(n, plan.campaign)) for n in (*walk.skipped, *walk.wanted)]
             notes = [f"{want.what} {number}: {words}" for number, words in told if words]
+            if want.id in planner.waiting:
+                notes.append(f"stopped at {planner.waiting[want.id]}")
             row |= {"states": states, "circled": chosen, "notes": notes}
         rows.append(row)
     run = last_run(prepared.store, plan.campaign)

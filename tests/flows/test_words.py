@@ -167,6 +167,7 @@ def test_a_gate_holds_what_depends_on_it_and_a_person_opens_it(paper: Paper, sho
     assert str(planner.waiting["pour/take"]) == "gate `takes`: art has to decide"
     assert paper.buys() == ["sip/take-1", "sip/take-2"], "nobody knows yet which picture they start on"
     assert paper.buys(approve="auto") == []
+    assert "stopped at gate `takes`: art has to decide" in shotrunner("status", "film.yaml").out
     paper.ran()
     answer = shotrunner("circle", "pour", "1", "--by", "somebody", "--json")
     assert answer.facts["waiting"] == {"pour/take": "gate `takes`: art has to decide"}
