@@ -28,8 +28,6 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-import httpx
-
 from flows.prepare import Prepared, make_plan, refuse_drift, refuse_over_budget, store_inputs
 from infra.audit import KILLED, Evidence, audit, books_differ
 from infra.backlot.request_log import RequestLog
@@ -196,12 +194,12 @@ def rehearse_seed(stage: Stage, seed: int) -> Row:
     )  # fmt: skip
     with backlot:
         url = str(backlot.url)
-        turn(url, clock_scale=SPEED)
+        backlot.turn(clock_scale=SPEED)
         order = Order(
             stage.manifest, overrides, folder, url, dt.datetime.now(dt.UTC), time.monotonic(), schedule.concurrency,
             rebuy_unknown=False, kill=None,
         )  # fmt: skip
-        ends, overran = run_through(stage, schedule, order)
+        ends, overran = run_through(stage, schedule, order, backlot)
         evidence = gather(order, backlot.log, ends, overran)
     breaches = audit(evidence)
     if breaches:
@@ -217,7 +215,7 @@ def rehearse_seed(stage: Stage, seed: int) -> Row:
     )  # fmt: skip
 
 
-def run_through(stage: Stage, schedule: Schedule, order: Order) -> tuple[list[int], int]:
+def run_through(stage: Stage, schedule: Schedule, order: Order, backlot: Backlot) -> tuple[list[int], int]:
     """Every run of one seed: how they ended, and how many had to be ended."""
     ends: list[int] = []
     overran = 0
@@ -225,7 +223,7 @@ def run_through(stage: Stage, schedule: Schedule, order: Order) -> tuple[list[in
         kill = schedule.kills[number] if number < len(schedule.kills) else None
         calm = bool(ends) and ends[-1] != KILLED
         if calm:
-            turn(order.url, faults=[])
+            backlot.turn(faults=[])
         told = Order(
             **{**vars(order), "kill": None if calm else kill, "rebuy_unknown": calm and schedule.rebuy_unknown}
         )
@@ -235,10 +233,6 @@ def run_through(stage: Stage, schedule: Schedule, order: Order) -> tuple[list[in
         if code == 0 or calm or hung:
             break
     return ends, overran
-
-
-def turn(url: str, **knobs: Any) -> None:
-    httpx.post(f"{url}/backlot/control", json=knobs, timeout=30).raise_for_status()
 
 
 def perform_apart(stage: Stage, order: Order) -> tuple[int, bool]:

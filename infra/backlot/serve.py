@@ -121,6 +121,10 @@ class Backlot:
         self._server = self._thread = self.url = None
         self._opened.close()
 
+    def turn(self, **knobs: object) -> None:
+        """Changes knobs of the running server, as its control endpoint does."""
+        httpx.post(f"{self.url}/backlot/control", json=knobs, timeout=START_SECONDS).raise_for_status()
+
     def wait(self) -> None:
         """Blocks until the server has ended: for a command that does nothing else."""
         if self._thread is not None:
