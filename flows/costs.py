@@ -174,7 +174,7 @@ def costs_lines(facts: Mapping[str, Any]) -> list[str]:
     if vendor is None:
         lines.append("  no vendor key is set: nothing to compare the ledger with")
         return lines
-    return lines + _vendor_lines(vendor)
+    return lines + _vendor_lines(vendor, facts["campaign"])
 
 
 def _purse_lines(purse: Mapping[str, Any], word: str) -> list[str]:
@@ -198,7 +198,7 @@ def _beside(row: Mapping[str, Any]) -> str:
     return ", ".join(parts)
 
 
-def _vendor_lines(vendor: Mapping[str, Any]) -> list[str]:
+def _vendor_lines(vendor: Mapping[str, Any], campaign: str) -> list[str]:
     lines = [
         f"  {vendor['service']}: balance {vendor['balance']:,} credits; since {vendor['since']} it charged "
         f"{vendor['charged']:,}, the ledger has {vendor['ledger']:,}: difference {_signed(vendor['difference'])}"
@@ -213,7 +213,7 @@ def _vendor_lines(vendor: Mapping[str, Any]) -> list[str]:
         lines.append(
             f"  {vendor['unexplained']:,} credits are unexplained: no paid run until somebody answers for them"
         )
-        lines.append("      shotrunner costs TARGET --acknowledge --by WHO --why WHAT-IT-WAS")
+        lines.append(f"      shotrunner costs {campaign} --acknowledge --by WHO --why WHAT-IT-WAS")
     elif vendor["unexplained"]:
         lines.append(
             f"  {vendor['unexplained']:,} credits are unexplained; a run is stopped above {vendor['threshold']:,}"

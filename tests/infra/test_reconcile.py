@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import datetime as dt
-import json
 from collections.abc import Callable
 from typing import Any
 
 import httpx
 import pytest
+from office import KEY, Office
 
 from infra.errors import CredentialsError, VendorUnavailableError
 from infra.ledger import entries_of, read_history, write_entry, write_take_record
@@ -27,7 +27,6 @@ from manifests.digest import digest_json
 from manifests.journal import BlobRef, Failure, Intent, Refusal, Release, Result, TaskRecord
 from manifests.reconcile import Acknowledgement, DayUsage, Fate, sum_by
 
-KEY = "key_" + "5a" * 64
 AT = dt.datetime(2026, 11, 21, 9, 0, tzinfo=dt.UTC)
 TODAY = AT.date()
 
@@ -72,35 +71,6 @@ FATES = {
     "refused": Fate.REFUSED,
     "given up": Fate.RELEASED,
 }
-
-
-class Office:
-    """An account over HTTP: balance, and usage by day and model."""
-
-    def __init__(self, usage: dict[tuple[str, str], float] | None = None, *, balance: int = 900) -> None:
-        self.usage = usage or {}
-        self.balance = balance
-        self.periods: list[tuple[str, str]] = []
-        self.trouble: httpx.Response | None = None
-
-    def __call__(self, request: httpx.Request) -> httpx.Response:
-        assert request.headers["authorization"] == f"Bearer {KEY}"
-        if self.trouble is not None:
-            return self.trouble
-        if request.method == "GET":
-            models = {"gen4.5": {"maxConcurrentGenerations": 2, "maxDailyGenerations": 50}}
-            used = {"gen4.5": {"dailyGenerations": 3}}
-            answer = {"creditBalance": self.balance, "tier": {"models": models}, "usage": {"models": used}}
-            return httpx.Response(200, json=answer)
-        period = json.loads(request.content)
-        start, before = period["startDate"], period["beforeDate"]
-        self.periods.append((start, before))
-        days = sorted({day for day, _ in self.usage if start <= day < before})
-        results = [
-            {"date": d, "usedCredits": [{"model": m, "amount": a} for (day, m), a in self.usage.items() if day == d]}
-            for d in days
-        ]
-        return httpx.Response(200, json={"results": results, "models": [], "apiKeys": None})
 
 
 Open = Callable[[Office], RunwayProvider]
