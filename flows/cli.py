@@ -24,7 +24,7 @@ from flows.prepare import (
     refuse_over_budget,
     refuse_words_that_do_not_fit,
 )
-from infra.errors import ShotrunnerError
+from infra.errors import BudgetExceededError, ShotrunnerError
 from manifests.diagnostics import ManifestError
 
 INTERRUPTED = 130
@@ -56,8 +56,6 @@ Detailed = Annotated[bool, Parameter(help="Exit 10 when there is something to do
 
 def exit_code_of(error: BaseException) -> int:
     """The one mapping from what happened to an exit code (style sheet)."""
-    from infra.errors import ShotrunnerError
-
     if isinstance(error, ManifestError):
         codes = {d.exit_code for d in error.diagnostics if d.severity == "error"}
         return next((c for c in (2, 8, 5) if c in codes), 2)
@@ -145,13 +143,19 @@ def plan(
     Exit: 0; with --detailed-exitcode 10 when there is something to do; 2 manifest; 5 over budget.
     """
     prepared = make_plan(manifest, overrides=set_, options=_options(rebuy_unknown=rebuy_unknown))
-    _show_plan(prepared, json=json)
     if out is not None:
         from infra.files import place_file
 
         text = prepared.plan.model_dump_json(by_alias=True, indent=1).encode()
         place_file(out, None, lambda: text)
-    refuse_over_budget(prepared.plan)
+    problem: BudgetExceededError | None = None
+    try:
+        refuse_over_budget(prepared.plan)
+    except BudgetExceededError as error:
+        problem = error
+    _show_plan(prepared, problem, json=json)
+    if problem is not None:
+        return exit_code_of(problem)
     return 10 if detailed_exitcode and prepared.plan.unfinished else 0
 
 
@@ -161,16 +165,20 @@ def _options(**said: Any) -> Any:
     return Options(**said)
 
 
-def _show_plan(prepared: Prepared, *, json: bool) -> None:
+def _show_plan(prepared: Prepared, problem: BudgetExceededError | None, *, json: bool) -> None:
     slots, checked = prepared.settings.concurrency, prepared.checked
     if json:
-        views.print_json(views.plan_facts(prepared.plan, checked.models, checked.profiles, slots))
+        facts = views.plan_facts(prepared.plan, checked.models, checked.profiles, slots)
+        problems = views.error_facts(problem, exit_code_of(problem))["problems"] if problem else []
+        views.print_json(facts | {"drift": list(prepared.drift), "problems": problems})
         return
     views.say_diagnostics(checked.warnings)
     for line in views.call_sheet(prepared.plan, checked.models, checked.profiles, slots, assumed=slots == 1):
         views.say(line)
     for change in prepared.drift:
         views.say(f"  changed since the lock: {change}; `run` stops until --accept-reference NAME")
+    if problem is not None:
+        views.say(str(problem), stream=sys.stderr)
 
 
 @app.command

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from infra.errors import (
     BudgetExceededError,
     CreditsExhaustedError,
-    QualityError,
+    NoUsableTakeError,
     RefusedError,
     ShotrunnerError,
     StoppedError,
@@ -48,7 +48,7 @@ class Circled:
 async def shoot(production: Production, want: Want, pictures: Mapping[str, str]) -> Circled:
     """All takes of one want, then its circle. `pictures`: sha256 of the circled pictures that its request starts from.
 
-    Raises QualityError when no take is usable, or what ended the buying.
+    Raises NoUsableTakeError when no take is usable, or what ended the buying.
     """
     body = fill_blanks(want.body, pictures)
     address = slate(production.plan.campaign, want.address)
@@ -111,7 +111,7 @@ async def _circle(production: Production, want: Want, body: Mapping[str, object]
     if chosen is None:
         chosen = best_take(walk, selection)
         if chosen is None:
-            raise QualityError(_why_none(want, walk), address=want.address, remedy=_remedy(walk))
+            raise NoUsableTakeError(_why_none(want, walk), address=want.address, remedy=_remedy(walk))
         choice = choice_by_score(chosen, production.clock.now())
         await asyncio.to_thread(circle_take, production.store, walk.segment, want.address, choice)
         production.events.emit("circled", address=want.address, what=want.what, take=chosen.number, by="score")
@@ -134,7 +134,7 @@ def _why_none(want: Want, walk: Walk) -> str:
             reasons.append(f"{want.what} {n.number} is unknown: its answer was lost")
         elif n.history.refusals:
             reasons.append(f"{want.what} {n.number} was refused ({n.history.refusals[-1].detail})")
-    return "no usable " + want.what + ": " + ", ".join(reasons or ["none was made"])
+    return ", ".join(reasons or ["none was made"])
 
 
 def _remedy(walk: Walk) -> str:

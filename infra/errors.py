@@ -9,6 +9,7 @@ ShotrunnerError                     fixed summary + detail + remedy, exit code
 ├── ApprovalNeededError             a gate waits for a person                          4
 ├── RightsError                     rights or disclosure                               8
 ├── StoppedError                    asked to stop: nothing new is bought               130
+├── NoUsableTakeError               every take of a shot failed or was screened out    3
 ├── QualityError                    a deliverable or a delivery check failed           7
 ├── MediaError                      a file that is not what it should be               7
 │   └── ProgramMissingError         ffmpeg or another program is not there             6
@@ -102,6 +103,11 @@ class RightsError(ShotrunnerError):
 class StoppedError(ShotrunnerError):
     summary = "stopped before anything was bought"
     exit_code = 130
+
+
+class NoUsableTakeError(ShotrunnerError):
+    summary = "a shot has no usable take"
+    exit_code = 3
 
 
 class QualityError(ShotrunnerError):

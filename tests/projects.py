@@ -212,8 +212,8 @@ def write_project(root: Path, manifest: str, name: str, environment: Mapping[str
     (root / "shotrunner.toml").write_text("")
     (root / "film.yaml").write_text(manifest)
     (root / "brand.yaml").write_text(BRAND)
-    for name in ("cards/plain.svg", "logo-light.png", "logo-dark.png"):
-        shutil.copy(EXAMPLE / name, root)
+    for file in ("cards/plain.svg", "logo-light.png", "logo-dark.png"):
+        shutil.copy(EXAMPLE / file, root)
     paint_reference(root / "cup.png")
     return Project(root, name, dict(environment))
 

@@ -19,7 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from infra.errors import MediaError
 from infra.media.card_template import parse_colour
-from infra.media.end_card import card_layers, rounded
+from infra.media.end_card import Laid, card_layers, rounded
 from infra.media.layers import Colour, Layer, compose, write_card, write_overlay
 from infra.media.lettering import LINE_HEIGHT, Coverage, block_size, blur, cap_height, draw_block, measure_with
 from infra.media.safe import Safe, safe_box
@@ -93,19 +93,7 @@ def run(params: Params, inputs: Mapping[str, Path], out: Path) -> dict[str, obje
     font = inputs.get("font", FALLBACK_FONT)
     rate = Fraction(params.rate)
     if params.kind == "end-card":
-        if "template" not in inputs:
-            raise MediaError("an end card has no template", remedy="name its template in the brand kit's end_cards")
-        card = card_layers(
-            inputs["template"],
-            font,
-            [inputs[name] for name in sorted(inputs) if name.startswith("logo")],
-            params.fields,
-            params.colours.model_dump(),
-            (params.width, params.height),
-            _safe(params),
-            frames=params.frames,
-            fade=_fade(params),
-        )
+        card = _card(params, inputs)
         size = (params.width, params.height)
         pictures = compose(card.layers, size, frames=params.frames, rate=rate, background=card.ground)
         frames = write_card(out / "card.mov", pictures, rate)
@@ -117,6 +105,31 @@ def run(params: Params, inputs: Mapping[str, Path], out: Path) -> dict[str, obje
     frames = write_overlay(out / "overlay.mov", pictures, rate, bleed=_tones(params)[1])
     cap = cap_height(font, setting.size)
     return _facts(box, frames, opaque=False, text_height=setting.size, cap=cap, lines=list(setting.lines))
+
+
+def lay_out(params: Params, inputs: Mapping[str, Path]) -> None:
+    """Sets the words as `run` would and draws nothing. Raises MediaError for what does not fit or is missing."""
+    if params.kind == "end-card":
+        _card(params, inputs)
+        return
+    lay = _third if params.kind == "lower-third" else _words
+    lay(params, inputs.get("font", FALLBACK_FONT))
+
+
+def _card(params: Params, inputs: Mapping[str, Path]) -> Laid:
+    if "template" not in inputs:
+        raise MediaError("an end card has no template", remedy="name its template in the brand kit's end_cards")
+    return card_layers(
+        inputs["template"],
+        inputs.get("font", FALLBACK_FONT),
+        [inputs[name] for name in sorted(inputs) if name.startswith("logo")],
+        params.fields,
+        params.colours.model_dump(),
+        (params.width, params.height),
+        _safe(params),
+        frames=params.frames,
+        fade=_fade(params),
+    )
 
 
 def _facts(

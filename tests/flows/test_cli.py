@@ -283,6 +283,14 @@ def test_over_budget_nothing_is_written(shotrunner: Shotrunner, no_flow: list[st
     assert shotrunner("run", "plan.json").code == 5
 
 
+def test_over_budget_is_part_of_the_one_object(shotrunner: Shotrunner) -> None:
+    answer = shotrunner("plan", PRODUCT, "--set", "budget.credits=300", "--json")
+    assert answer.code == 5
+    assert answer.facts["credits"]["total"] == 360
+    assert [p["summary"] for p in answer.facts["problems"]] == ["over budget"]
+    assert shotrunner("plan", PRODUCT, "--json").facts["problems"] == []
+
+
 def test_over_budget_for_one_shot(shotrunner: Shotrunner) -> None:
     answer = shotrunner("plan", PRODUCT, "--set", "budget.per_shot=100")
     assert answer.code == 5
@@ -437,6 +445,7 @@ def test_a_changed_picture_stops_until_it_is_accepted(shotrunner: Shotrunner, no
     planned = shotrunner("plan", PRODUCT)
     assert planned.code == 0
     assert "changed since the lock: kettle: refs/kettle-on-worktop.jpg has changed" in planned.out
+    assert len(shotrunner("plan", PRODUCT, "--json").facts["drift"]) == 1
     stopped = shotrunner("run", PRODUCT)
     assert stopped.code == 2
     assert "a pinned file has changed: kettle: refs/kettle-on-worktop.jpg" in stopped.err
