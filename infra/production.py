@@ -28,6 +28,7 @@ from infra.console import RunConsole
 from infra.errors import NotFoundError, ShotrunnerError, StalePlanError
 from infra.events import Events
 from infra.lease import HeldLease, acquire_lease
+from infra.ledger import is_paid
 from infra.providers.base import MediaInput, VideoProvider
 from infra.providers.runway import RunwayProvider
 from infra.records import read_record
@@ -195,6 +196,8 @@ async def open_production(
             budget = Budget(
                 store, clock, plan.campaign, paid=plan.paid, limit=spot.budget.credits + plan.options.extra_credits
             )
+            for paid in {is_paid(want.service) for want in plan.wants}:
+                await budget.spending(paid=paid)  # opened before anything is settled, or that would count twice
             buyer = Buyer(
                 store=store,
                 clock=clock,
