@@ -20,10 +20,12 @@ from PIL import Image
 
 from infra.backlot.request_log import RequestLog
 from infra.ledger import read_entries, spent_and_reserved
+from infra.records import read_record
 from infra.runs import last_run
 from infra.storage import open_store
 from infra.storage.base import ObjectStore
-from manifests.journal import RunRecord
+from manifests.journal import BudgetHead, RunRecord
+from manifests.naming import budget_key
 
 REPO = Path(__file__).parents[1]
 KEY = "key_" + "7f" * 64
@@ -63,6 +65,9 @@ deliver:
   - {profile: youtube-instream, ratio: "16:9"}
 budget: {credits: 500}
 """
+
+
+TWO_TAKES = ("takes: 1", "takes: 2")
 
 
 @dataclass(frozen=True)
@@ -177,10 +182,13 @@ class Project:
         settled = [e for e in read_entries(self.store, self.name) if e.kind == "settle" and not e.paid]
         pictures = sum(e.credits for e in settled if e.what in ("take", "still"))
         spending = spent_and_reserved(self.store, self.name, paid=False)
-        assert pictures == charged, "the ledger differs from the backlot's books"
+        assert pictures == charged, (settled, lines)
         assert len([e for e in settled if e.what in ("speech", "effect")]) == sum(x["event"] == "sound" for x in lines)
         assert spending.spent == sum(e.credits for e in settled)
         assert spending.reserved == {}
+        head = read_record(self.store, budget_key(self.name, "play"), BudgetHead)
+        assert head is not None
+        assert (head.spent, head.reserved) == (spending.spent, {}), "the running total differs from the ledger"
 
     def balance_spent(self) -> int:
         return spent_and_reserved(self.store, self.name, paid=False).total
@@ -190,7 +198,7 @@ def clean_environment() -> dict[str, str]:
     """What this machine has set for itself must not reach the runs."""
     ours = ("RUNWAYML_", "ELEVENLABS_", "PREFECT_", "SHOTRUNNER_", "AWS_")
     kept = {k: v for k, v in os.environ.items() if not k.startswith(ours)}
-    return {**kept, "SHOTRUNNER_BACKLOT_LATENCY": "0"}
+    return {**kept, "SHOTRUNNER_BACKLOT_LATENCY": "0", "SHOTRUNNER_MEDIA_JOBS": "2"}
 
 
 def end(process: subprocess.Popen[str], seconds: float = 120) -> Ended:

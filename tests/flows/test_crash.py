@@ -16,13 +16,12 @@ from typing import Any
 
 import httpx
 import pytest
-from projects import SHORT, Project, end, write_project
+from projects import TWO_TAKES, Project, end
 
 from infra.backlot.books import Books
 from infra.ledger import read_entries
 
 Make = Callable[..., Project]
-TWO_TAKES = ("takes: 1", "takes: 2")
 SLOW = {"SHOTRUNNER_BACKLOT_LATENCY": "3"}
 LINE = """\
 sound:
@@ -33,33 +32,6 @@ sound:
       - {id: vo1, at: pour, text: "Some mornings ask for nothing but water, a little patience and a kettle that waits."}
 deliver:
 """
-
-
-@pytest.fixture(scope="session")
-def made(tmp_path_factory: pytest.TempPathFactory, prefect_server: str) -> Project:
-    """The short film made once, with one take and then with two: its steps and animatics need not be made again."""
-    root = tmp_path_factory.mktemp("made") / "project"
-    project = write_project(root, SHORT, "short", {"PREFECT_API_URL": prefect_server})
-    for changes in ([], [TWO_TAKES]):
-        project.change(*changes)
-        ended = project.run()
-        assert ended.code == 0, ended.text
-    return project
-
-
-@pytest.fixture
-def film(made: Project, short_film: Make) -> Make:
-    """`film((old, new), …)`: the short film in an empty project that holds no take, no task and no ledger, only what
-    finishing steps and animatics leave behind. What these tests are about is bought anew; what they are not is not
-    computed again."""
-
-    def make(*changes: tuple[str, str]) -> Project:
-        project = short_film(*changes)
-        for part in ("store/v1/steps", "store/v1/blobs", "backlot/films"):
-            shutil.copytree(made.root / ".shotrunner" / part, project.root / ".shotrunner" / part)
-        return project
-
-    return make
 
 
 def records(project: Project, pattern: str) -> list[Path]:
@@ -84,12 +56,12 @@ def flow_states(project: Project, url: str) -> list[tuple[str, str]]:
 # --- kill -9 ---
 
 
-@pytest.mark.parametrize(("results", "tasks"), [(0, 1), (1, 2)])
-def test_killed_while_a_paid_take_is_on_its_way(film: Make, results: int, tasks: int) -> None:
+@pytest.mark.parametrize("pattern", ["task-1.json", pytest.param("result.json", marks=pytest.mark.slow)])
+def test_killed_while_paid_takes_are_on_their_way(film: Make, pattern: str) -> None:
     project = film(TWO_TAKES)
     process = project.start("run", "film.yaml", env={"SHOTRUNNER_BACKLOT_LATENCY": "2"})
-    there = lambda: len(records(project, "result.json")) == results and len(records(project, "task-1.json")) == tasks  # noqa: E731
-    project.wait_for(there, process, "a take in flight")
+    project.wait_for(lambda: len(records(project, "task-1.json")) == 2, process, "two tasks")
+    project.wait_for(lambda: records(project, pattern) != [], process, pattern)
     project.kill(process)
     assert_made(project)
     assert len(project.creates()) == 2
@@ -156,20 +128,20 @@ def interrupt(process: Any) -> None:
 
 
 def test_one_interrupt_collects_what_is_paid_and_buys_nothing_more(film: Make) -> None:
-    project = film(TWO_TAKES)
+    project = film(("takes: 1", "takes: 3"))  # two at a time: the third waits
     process = project.start("run", "film.yaml", env=SLOW)
-    project.wait_for(lambda: len(records(project, "task-1.json")) == 1, process, "the first task")
+    project.wait_for(lambda: len(records(project, "task-1.json")) == 2, process, "two tasks")
     interrupt(process)
     ended = end(process)
     assert ended.code == 130, ended.text
     assert "collecting what is paid" in ended.out
-    assert len(records(project, "result.json")) == 1
-    assert len(project.creates()) == 1
+    assert len(records(project, "result.json")) == 2
+    assert len(project.creates()) == 2
     assert project.record.exit_code == 130
-    assert not (project.root / "out" / "short").joinpath("film.mp4").exists()
+    assert not list((project.root / "out" / "short").glob("*.mp4"))
     project.assert_books_agree()
     assert_made(project)
-    assert len(project.creates()) == 2
+    assert len(project.creates()) == 3
     project.assert_nothing_twice()
 
 
@@ -310,7 +282,7 @@ def test_words_that_do_not_fit_are_told_before_anything_is_paid(film: Make) -> N
         assert ended.code == 2, ended.text
         assert "the brand kit has none" in ended.err
         assert "add `logo` to the brand kit" in ended.err
-        assert re.search(r"film\.yaml:\d+:\d+: .*words on screen", ended.err), ended.text
+        assert re.search(r"film\.yaml:\d+:\d+: graphics\.supers\[0\]\.text: .* does not fit", ended.err), ended.text
         assert "2 errors" in ended.err
     assert not project.log.entries()
 

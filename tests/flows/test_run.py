@@ -354,11 +354,10 @@ def test_a_changed_reference_stops_the_run_until_it_is_meant(copied: Copy) -> No
 # --- a vendor somewhere else, and a store somewhere else ---
 
 
-def test_the_projects_settings_count_and_its_key_is_kept_nowhere(
-    short_film: Callable[..., Project], tmp_path: Path
-) -> None:
+def test_the_projects_settings_count_and_its_key_is_kept_nowhere(film: Callable[..., Project], tmp_path: Path) -> None:
     """The store lies outside of the project, so nothing but the project can say which vendor is meant."""
-    project = short_film()
+    project = film()
+    shutil.move(project.root / ".shotrunner" / "store", tmp_path / "elsewhere")
     with Backlot(tmp_path / "lot", latency=0) as lot:
         (project.root / "shotrunner.toml").write_text(f'store = "{tmp_path}/elsewhere"\nrunway_url = "{lot.url}"\n')
         ended = project.run(env={"RUNWAYML_API_SECRET": KEY})
