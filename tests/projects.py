@@ -45,7 +45,7 @@ end_cards:
   plain: {template: plain.svg, fields: [headline, legal]}
 """
 
-# One shot of two seconds from text alone, one take, no sound: the cheapest film there is.
+# One second of one shot from text alone, one take, no sound: the cheapest film there is. Two seconds are bought.
 SHORT = """\
 manifest: 1
 kind: spot
@@ -54,7 +54,7 @@ brand: brand.yaml
 generate: {model: gen4.5, takes: 1, ratio: "16:9"}
 shots:
   - id: pour
-    duration: 2
+    duration: 1
     prompt:
       subject: A matte green kettle
       action: hot water pours in one steady stream into a cup

@@ -22,7 +22,7 @@ from infra.backlot.books import Books
 from infra.ledger import read_entries
 
 Make = Callable[..., Project]
-SLOW = {"SHOTRUNNER_BACKLOT_LATENCY": "3"}
+SLOW = {"SHOTRUNNER_BACKLOT_LATENCY": "1.5"}
 LINE = """\
 sound:
   voiceover:
@@ -201,12 +201,13 @@ def test_a_held_take_does_not_stop_the_others(film: Make) -> None:
     project = film(TWO_TAKES)
     ended = project.run(env=project.faults({"match": {"nth": 2}, "fault": "lose-answer"}))
     assert ended.code == 0, ended.text
-    assert "pour/take-2 is held" in ended.out
-    assert any("take-2 is held" in notice for notice in project.record.notices)
+    held = re.search(r"pour/take-[12] is held", ended.out)  # two at a time: either was the second to be sent
+    assert held, ended.text
+    assert any(held[0] in notice for notice in project.record.notices)
     asked = len(project.creates())
     again = project.run()
     assert again.code == 0, again.text
-    assert "pour/take-2 is held" in again.out, "it is named until it is settled"
+    assert held[0] in again.out, "it is named until it is settled"
     assert len(project.creates()) == asked
     assert_made(project, "--rebuy-unknown")
     assert project.balance_spent() == 72
@@ -301,13 +302,13 @@ def test_a_line_that_is_too_long_stops_before_any_picture(film: Make, prefect_se
 
 def test_a_second_run_of_the_campaign_names_the_first(film: Make) -> None:
     project = film()
-    first = project.start("run", "film.yaml", env=SLOW)
+    first = project.start("run", "film.yaml", env={"SHOTRUNNER_BACKLOT_LATENCY": "60"})
     project.wait_for(lambda: len(records(project, "task-1.json")) == 1, first, "the task")
     second = project.run()
     assert second.code == 9, second.text
     assert re.search(rf"short is held by \S+@\S+, process {first.pid}\b", second.err), second.text
-    ended = end(first)
-    assert ended.code == 0, ended.text
+    assert first.poll() is None
+    project.kill(first)
     assert len(project.creates()) == 1
 
 
