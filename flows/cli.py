@@ -21,6 +21,7 @@ from flows.prepare import (
     prepare_stored,
     read_plan_file,
     refuse_drift,
+    refuse_moved_prices,
     refuse_over_budget,
     refuse_words_that_do_not_fit,
 )
@@ -193,6 +194,7 @@ def run(
         Literal["ask", "auto"], Parameter(help="auto: the score decides where a person would.", show_default=True)
     ] = "ask",
     accept_reference: Annotated[tuple[str, ...], Parameter(help="A pinned file whose new bytes are meant.")] = (),
+    accept_prices: Annotated[bool, Parameter(help="Prices that moved since the last run are meant.")] = False,
     rebuy_unknown: Rebuy = False,
     budget: Annotated[str | None, Parameter(help="+N: so many credits above the manifest's, for this run.")] = None,
     json: Json = False,
@@ -218,6 +220,8 @@ def run(
     else:
         prepared = make_plan(target, overrides=set_, accepted=accept_reference, options=options)
     refuse_drift(prepared)
+    if not accept_prices:
+        refuse_moved_prices(prepared)
     if not json:
         views.say_diagnostics(prepared.checked.warnings)
     return apply_prepared(prepared, out, yes=yes, json=json)
