@@ -29,6 +29,7 @@ from manifests.naming import budget_key
 
 REPO = Path(__file__).parents[1]
 KEY = "key_" + "7f" * 64
+PATIENCE = 400.0  # seconds: a run takes twenty, on a busy machine many times that
 EXAMPLE = REPO / "manifests" / "examples" / "brand"
 
 BRAND = """\
@@ -135,7 +136,7 @@ class Project:
             start_new_session=True,
         )
 
-    def command(self, *arguments: str, env: Mapping[str, str] | None = None, seconds: float = 120) -> Ended:
+    def command(self, *arguments: str, env: Mapping[str, str] | None = None, seconds: float = PATIENCE) -> Ended:
         return end(self.start(*arguments, env=env), seconds)
 
     def run(self, *arguments: str, env: Mapping[str, str] | None = None) -> Ended:
@@ -201,7 +202,7 @@ def clean_environment() -> dict[str, str]:
     return {**kept, "SHOTRUNNER_BACKLOT_LATENCY": "0", "SHOTRUNNER_MEDIA_JOBS": "2"}
 
 
-def end(process: subprocess.Popen[str], seconds: float = 120) -> Ended:
+def end(process: subprocess.Popen[str], seconds: float = PATIENCE) -> Ended:
     began = time.monotonic()
     try:
         out, err = process.communicate(timeout=seconds)
