@@ -22,10 +22,11 @@ from flows.prepare import (
     prepare_stored,
     read_plan_file,
     refuse_drift,
+    refuse_moved_prices,
     refuse_over_budget,
     refuse_words_that_do_not_fit,
 )
-from infra.errors import ShotrunnerError
+from infra.errors import BudgetExceededError, ShotrunnerError
 from manifests.diagnostics import ManifestError
 
 INTERRUPTED = 130
@@ -57,8 +58,6 @@ Detailed = Annotated[bool, Parameter(help="Exit 10 when there is something to do
 
 def exit_code_of(error: BaseException) -> int:
     """The one mapping from what happened to an exit code (style sheet)."""
-    from infra.errors import ShotrunnerError
-
     if isinstance(error, ManifestError):
         codes = {d.exit_code for d in error.diagnostics if d.severity == "error"}
         return next((c for c in (2, 8, 5) if c in codes), 2)
@@ -146,13 +145,19 @@ def plan(
     Exit: 0; with --detailed-exitcode 10 when there is something to do; 2 manifest; 5 over budget.
     """
     prepared = make_plan(manifest, overrides=set_, options=_options(rebuy_unknown=rebuy_unknown))
-    _show_plan(prepared, json=json)
     if out is not None:
         from infra.files import place_file
 
         text = prepared.plan.model_dump_json(by_alias=True, indent=1).encode()
         place_file(out, None, lambda: text)
-    refuse_over_budget(prepared.plan)
+    problem: BudgetExceededError | None = None
+    try:
+        refuse_over_budget(prepared.plan)
+    except BudgetExceededError as error:
+        problem = error
+    _show_plan(prepared, problem, json=json)
+    if problem is not None:
+        return exit_code_of(problem)
     return 10 if detailed_exitcode and prepared.plan.unfinished else 0
 
 
@@ -162,16 +167,20 @@ def _options(**said: Any) -> Any:
     return Options(**said)
 
 
-def _show_plan(prepared: Prepared, *, json: bool) -> None:
+def _show_plan(prepared: Prepared, problem: BudgetExceededError | None, *, json: bool) -> None:
     slots, checked = prepared.settings.concurrency, prepared.checked
     if json:
-        views.print_json(views.plan_facts(prepared.plan, checked.models, checked.profiles, slots))
+        facts = views.plan_facts(prepared.plan, checked.models, checked.profiles, slots)
+        problems = views.error_facts(problem, exit_code_of(problem))["problems"] if problem else []
+        views.print_json(facts | {"drift": list(prepared.drift), "problems": problems})
         return
     views.say_diagnostics(checked.warnings)
     for line in views.call_sheet(prepared.plan, checked.models, checked.profiles, slots, assumed=slots == 1):
         views.say(line)
     for change in prepared.drift:
         views.say(f"  changed since the lock: {change}; `run` stops until --accept-reference NAME")
+    if problem is not None:
+        views.say(str(problem), stream=sys.stderr)
 
 
 @app.command
@@ -186,6 +195,7 @@ def run(
         Literal["ask", "auto"], Parameter(help="auto: the score decides where a person would.", show_default=True)
     ] = "ask",
     accept_reference: Annotated[tuple[str, ...], Parameter(help="A pinned file whose new bytes are meant.")] = (),
+    accept_prices: Annotated[bool, Parameter(help="Prices that moved since the last run are meant.")] = False,
     rebuy_unknown: Rebuy = False,
     budget: Annotated[str | None, Parameter(help="+N: so many credits above the manifest's, for this run.")] = None,
     wait: Annotated[bool, Parameter(help="For another run of the campaign, and for a daily cap to open.")] = False,
@@ -212,6 +222,8 @@ def run(
     else:
         prepared = make_plan(target, overrides=set_, accepted=accept_reference, options=options)
     refuse_drift(prepared)
+    if not accept_prices:
+        refuse_moved_prices(prepared)
     if not json:
         views.say_diagnostics(prepared.checked.warnings)
     return apply_prepared(prepared, out, yes=yes, json=json, wait=wait)

@@ -297,6 +297,27 @@ def refuse_drift(prepared: Prepared) -> None:
         )
 
 
+PRICES_MAY_MOVE = Decimal("0.02")
+
+
+def refuse_moved_prices(prepared: Prepared) -> None:
+    """What the last run was told it would cost is what people agreed to; above 2 % somebody has to agree again."""
+    before = _wanted_before(prepared.store, prepared.plan.campaign)
+    same = [(before[w.id].credits, w.credits) for w in prepared.plan.wants if w.id in before and _same(before[w.id], w)]
+    old, new = sum(a for a, _ in same), sum(b for _, b in same)
+    if old and abs(Decimal(new - old)) / old > PRICES_MAY_MOVE:
+        raise StalePlanError(
+            f"prices have moved since the last run: what cost {old:,} credits would cost {new:,}",
+            remedy="look at `shotrunner plan`, then say --accept-prices",
+        )
+
+
+def _same(before: Want, now: Want) -> bool:
+    return (before.service, before.model, before.endpoint, before.body) == (
+        now.service, now.model, now.endpoint, now.body,
+    )  # fmt: skip
+
+
 def _plan(
     checked: Checked,
     lock: Lock,

@@ -6,7 +6,7 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 
-from infra.errors import ShotrunnerError
+from infra.errors import ShotrunnerError, StoreError
 from infra.files import place_file, save_image
 from infra.media.plate import paint_still
 from manifests.paths import ROOT_MARK
@@ -28,12 +28,15 @@ def write_starter(kind: Kind, folder: Path) -> list[Path]:
     taken = [path for path in (*texts, *pictures) if path.exists()]
     if taken:
         raise FileInTheWayError(f"{taken[0]} exists", remedy="choose another folder: shotrunner init KIND FOLDER")
-    for picture in pictures:
-        picture.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory() as folder_of_one:
-            painted = Path(folder_of_one) / "still.png"
-            paint_still(STAND_IN[picture.stem], [], 1920, 1080, 1, painted)
-            save_image(painted, picture)
     if not any((parent / ROOT_MARK).is_file() for parent in (folder.absolute(), *folder.absolute().parents)):
         texts[folder / ROOT_MARK] = "# Marks the project's root: .shotrunner/ lies beside this file.\n"
+    try:
+        for picture in pictures:
+            picture.parent.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryDirectory() as folder_of_one:
+                painted = Path(folder_of_one) / "still.png"
+                paint_still(STAND_IN[picture.stem], [], 1920, 1080, 1, painted)
+                save_image(painted, picture)
+    except OSError as error:
+        raise StoreError(f"{folder} cannot be written: {error.strerror}", remedy="choose another folder") from error
     return [place_file(path, None, text.encode) for path, text in texts.items()] + pictures

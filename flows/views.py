@@ -318,6 +318,8 @@ def run_lines(record: Mapping[str, Any], films: Sequence[Mapping[str, Any]]) -> 
         took = duration_words(record["buying_seconds"])
         lines.append(f"  purchasing took {took}; the plan said {low if low == high else f'{low} to {high}'}")
     lines += [f"  {film['file']}  {film['facts']}" for film in films]
+    for variant, lacking in record.get("incomplete", {}).items():
+        lines.append(f"  not complete: {variant}" + (f", lacks {', '.join(lacking)}" if lacking else ""))
     lines += [f"  note: {notice}" for notice in record["notices"]]
     lines += [f"  {_problem_line(p)}" for p in record["problems"]]
     return lines

@@ -29,6 +29,7 @@ from infra.console import RunConsole
 from infra.errors import LeaseHeldError, NotFoundError, ShotrunnerError, StalePlanError, StoppedError
 from infra.events import Events
 from infra.lease import HeldLease, acquire_patiently
+from infra.ledger import is_paid
 from infra.limits import follow_limits, slots_of
 from infra.providers.base import AccountLimits, MediaInput, VideoProvider
 from infra.providers.runway import RunwayProvider
@@ -232,6 +233,8 @@ async def open_production(
                 store, clock, plan.campaign, paid=plan.paid, limit=spot.budget.credits + plan.options.extra_credits,
                 first_limit=first_limit(spot, plan.options), shot_limit=spot.budget.per_shot,
             )  # fmt: skip
+            for paid in {is_paid(want.service) for want in plan.wants}:
+                await budget.spending(paid=paid)  # opened before anything is settled, or that would count twice
             buyer = Buyer(
                 store=store,
                 clock=clock,

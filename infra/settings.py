@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tomllib
 from pathlib import Path
 from typing import Annotated
 
@@ -13,7 +14,11 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
+from infra.errors import ShotrunnerError
+from manifests.diagnostics import suggest
+
 CONFIG_NAME = "shotrunner.toml"
+SECRETS = ("runway_key", "elevenlabs_key")  # by field
 RUNWAY_URL = "https://api.dev.runwayml.com"  # vendor sheet §1
 ELEVENLABS_URL = "https://api.elevenlabs.io"  # audio sheet §1.1
 
@@ -66,11 +71,39 @@ class Settings(BaseSettings):
         return (init_settings, env_settings, TomlConfigSettingsSource(settings_cls))
 
 
+class SettingsError(ShotrunnerError):
+    summary = "unusable settings"
+    exit_code = 2
+
+
 def read_settings(root: Path) -> Settings:
-    """Settings for the project at `root`; a missing `shotrunner.toml` is fine. Raises pydantic's ValidationError."""
+    """Settings for the project at `root`; a missing `shotrunner.toml` is fine. Raises SettingsError for a file that
+    cannot be read as it was meant, and pydantic's ValidationError for a value."""
     config = root / CONFIG_NAME
+    _check_file(config)
 
     class _Here(Settings):
         model_config = SettingsConfigDict(toml_file=config)
 
     return _Here()
+
+
+def _check_file(config: Path) -> None:
+    """A misspelt `store` would be a second store, and everything would be bought again into it."""
+    try:
+        keys = tomllib.loads(config.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return
+    except (OSError, ValueError) as error:  # not TOML, not UTF-8
+        raise SettingsError(f"{config}: {error}", remedy="mend it, or empty it: every setting has a default") from error
+    known = {name for name in Settings.model_fields if name not in SECRETS}
+    for key in keys:
+        if key in (*SECRETS, "RUNWAYML_API_SECRET", "ELEVENLABS_API_KEY"):
+            raise SettingsError(
+                f"{config}: {key} is a secret", remedy="keys come from the environment, never from a file"
+            )
+        if key not in known:
+            raise SettingsError(
+                f"{config}: unknown key `{key}`{suggest(key, known)}",
+                remedy=f"allowed here: {', '.join(sorted(known))}",
+            )

@@ -7,6 +7,7 @@ takes, flows or money.
 from __future__ import annotations
 
 import asyncio
+import os
 import shutil
 import tempfile
 from collections.abc import Mapping
@@ -18,6 +19,7 @@ from infra.clock import Clock
 from infra.errors import PreconditionFailedError, StoppedError
 from infra.events import Events
 from infra.media.steps import STEPS, run_step_process
+from infra.process import process_lives
 from infra.records import create_record, read_record
 from infra.storage.base import ObjectStore
 from manifests.digest import step_key
@@ -47,6 +49,7 @@ class StepRunner:
         self._slots = asyncio.Semaphore(slots)
         self._running: dict[str, asyncio.Task[StepResult]] = {}
         self._stopped = False
+        sweep_work(work)
         self.made: dict[str, int] = {}
         self.kept: dict[str, int] = {}
         self.cpu_seconds = 0.0
@@ -88,7 +91,7 @@ class StepRunner:
         self, key: str, name: str, params: Mapping[str, Any], inputs: Mapping[str, BlobRef], kind: Any
     ) -> StepResult:
         self._work.mkdir(parents=True, exist_ok=True)
-        out = Path(tempfile.mkdtemp(prefix=f"{name}-", dir=self._work))
+        out = Path(tempfile.mkdtemp(prefix=f"{name}-{os.getpid()}-", dir=self._work))
         try:
             files = {k: await asyncio.to_thread(blob_file, self._store, ref, self._work) for k, ref in inputs.items()}
             outcome = await run_step_process(name, params, files, out)
@@ -125,6 +128,14 @@ class StepRunner:
         for task in self._running.values():
             task.cancel()
         await asyncio.gather(*self._running.values(), return_exceptions=True)
+
+
+def sweep_work(work: Path) -> None:
+    """Removes the folders of steps whose process is gone: a killed run could not."""
+    for folder in work.glob("*-*-*"):
+        owner = folder.name.split("-")[1]
+        if owner.isdigit() and folder.is_dir() and not process_lives(int(owner), ""):
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def find_step(store: ObjectStore, key: str) -> StepResult | None:

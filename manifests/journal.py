@@ -330,6 +330,7 @@ class RunRecord(Record):
     paid: bool
     deliverables: tuple[str, ...]  # keys of their indexes
     waiting: tuple[str, ...] = ()  # the same of films that nobody has approved yet, where a gate asks for it
+    incomplete: Mapping[str, tuple[str, ...]] = {}  # by variant of a film that could not be made: what it lacks
     dailies: BlobRef | None
     notices: tuple[str, ...] = ()
     buying_seconds: float | None = None  # from the first create to the last take that was collected

@@ -33,7 +33,7 @@ async def fit_line(
     speed = max(Decimal(1), needed.quantize(Decimal("0.001"), rounding=ROUND_UP))
     if speed > voiceover.fit.max_speedup:
         raise LineTooLongError(
-            f"{line.text!r} takes {plain.facts['ends']:.2f} s and has {room:.2f} s, until {line.at} ends",
+            f"it takes {plain.facts['ends']:.2f} s and has {room:.2f} s, until {line.at} ends",
             address=line.id,
             remedy=f"shorten the line, start it earlier, make the shot longer, or allow fit.max_speedup {speed}",
         )

@@ -21,7 +21,7 @@ from manifests.estimate import estimate_seconds
 from manifests.expand import Want
 from manifests.finish import DeliverableIndex, Finished, film_facts
 from manifests.journal import BlobRef, Choice, Problem, Rejection, RunRecord, Selection, StepResult
-from manifests.naming import deliverable_index_key, run_key
+from manifests.naming import deliverable_index_key, run_key, variant_name
 from manifests.plan import Planner
 from manifests.prompts import review_questions
 from manifests.standing import standing_of_take
@@ -41,7 +41,9 @@ async def wrap(slate: str, production: Production, finished: Sequence[Finished],
     production.problems += waiting.values()
     page = await asyncio.to_thread(_dailies, production, finished, list(waiting))
     dailies = await asyncio.to_thread(put_blob, production.store, "out", page.encode(), "text/html")
+    incomplete = await asyncio.to_thread(_incomplete, production, finished)
     record = _record(production, finished, list(waiting), flow_run, dailies)
+    record = record.model_copy(update={"incomplete": incomplete})
     await asyncio.to_thread(create_record, production.store, run_key(record.run_id, "run.json"), record)
     return record
 
@@ -70,6 +72,26 @@ def _undecided(production: Production, finished: Sequence[Finished]) -> dict[str
                 f"or shotrunner approve {production.run_id} FILE; then run again",
             )
     return found
+
+
+def _incomplete(production: Production, finished: Sequence[Finished]) -> dict[str, tuple[str, ...]]:
+    """By variant, what keeps a film from being made: wants without a circled take or a sound. Empty when money, vendor
+    and makers all did their part."""
+    made = {film.index.variant for film in finished}
+    variants = [variant_name(wanted.ratio, wanted.profile) for wanted in production.spot.deliver]
+    open_films = [variant for variant in variants if variant not in made]
+    if not open_films:
+        return {}
+    planner = Planner(production.state(), gates=production.review_gates())
+    for want in production.plan.wants:
+        planner.add(want)
+    lacking = []
+    for want in production.plan.wants:
+        walk = planner.walks.get(want.id)
+        sounds = [n for n in walk.wanted if n.result is not None] if walk is not None else []
+        if want.id not in planner.pictures if want.what in ("take", "still") else not sounds:
+            lacking.append(want.id)
+    return dict.fromkeys(open_films, tuple(lacking))
 
 
 def _record(

@@ -66,11 +66,18 @@ def sync_folder(folder: Path) -> None:
 
 
 def make_folders(folder: Path) -> None:
-    """Like `mkdir -p`, and durable. May run in several processes at once."""
+    """Like `mkdir -p`, and durable. May run in several processes at once; raises FileNotFoundError when another has
+    just removed what was there."""
     if folder.is_dir():
         return
     make_folders(folder.parent)
-    folder.mkdir(exist_ok=True)
+    try:
+        folder.mkdir()
+    except FileExistsError:
+        if folder.is_file():
+            raise
+        if not folder.is_dir():
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(folder)) from None
     sync_folder(folder.parent)
 
 

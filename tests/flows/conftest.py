@@ -15,7 +15,7 @@ from pathlib import Path
 import httpx
 import pytest
 from paper import BRAND, FILM, Paper
-from projects import SHORT, Project, clean_environment, write_project
+from projects import SHORT, TWO_TAKES, Project, clean_environment, write_project
 
 
 @pytest.fixture(scope="session")
@@ -95,3 +95,30 @@ def paper(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Paper:
         (tmp_path / name).write_text(text)
     monkeypatch.chdir(tmp_path)
     return Paper(tmp_path)
+
+
+@pytest.fixture(scope="session")
+def made(tmp_path_factory: pytest.TempPathFactory, prefect_server: str) -> Project:
+    """The short film made once, with one take and then with two: its steps and animatics need not be made again."""
+    root = tmp_path_factory.mktemp("made") / "project"
+    project = write_project(root, SHORT, "short", {"PREFECT_API_URL": prefect_server})
+    for changes in ([], [TWO_TAKES]):
+        project.change(*changes)
+        ended = project.run()
+        assert ended.code == 0, ended.text
+    return project
+
+
+@pytest.fixture
+def film(made: Project, short_film: Callable[..., Project]) -> Callable[..., Project]:
+    """`film((old, new), …)`: the short film in an empty project that holds no take, no task and no ledger, only what
+    finishing steps and animatics leave behind. What these tests are about is bought anew; what they are not is not
+    computed again."""
+
+    def make(*changes: tuple[str, str]) -> Project:
+        project = short_film(*changes)
+        for part in ("store/v1/steps", "store/v1/blobs", "backlot/films"):
+            shutil.copytree(made.root / ".shotrunner" / part, project.root / ".shotrunner" / part)
+        return project
+
+    return make

@@ -284,6 +284,14 @@ def test_over_budget_nothing_is_written(shotrunner: Shotrunner, no_flow: list[st
     assert shotrunner("run", "plan.json").code == 5
 
 
+def test_over_budget_is_part_of_the_one_object(shotrunner: Shotrunner) -> None:
+    answer = shotrunner("plan", PRODUCT, "--set", "budget.credits=300", "--json")
+    assert answer.code == 5
+    assert answer.facts["credits"]["total"] == 360
+    assert [p["summary"] for p in answer.facts["problems"]] == ["over budget"]
+    assert shotrunner("plan", PRODUCT, "--json").facts["problems"] == []
+
+
 def test_over_budget_for_one_shot(shotrunner: Shotrunner) -> None:
     answer = shotrunner("plan", PRODUCT, "--set", "budget.per_shot=100")
     assert answer.code == 5
@@ -435,6 +443,7 @@ def test_a_changed_picture_stops_until_it_is_accepted(shotrunner: Shotrunner, no
     planned = shotrunner("plan", PRODUCT)
     assert planned.code == 0
     assert "changed since the lock: kettle: refs/kettle-on-worktop.jpg has changed" in planned.out
+    assert len(shotrunner("plan", PRODUCT, "--json").facts["drift"]) == 1
     stopped = shotrunner("run", PRODUCT)
     assert stopped.code == 2
     assert "a pinned file has changed: kettle: refs/kettle-on-worktop.jpg" in stopped.err
@@ -567,6 +576,33 @@ def test_no_ffmpeg(shotrunner: Shotrunner, monkeypatch: pytest.MonkeyPatch) -> N
     assert store_is_empty()
 
 
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ('sotre = "elsewhere"', "unknown key `sotre`; did you mean `store`?"),
+        ("store = [", "shotrunner.toml: "),
+        ('runway_key = "key_1"', "runway_key is a secret"),
+        ('RUNWAYML_API_SECRET = "key_1"', "RUNWAYML_API_SECRET is a secret"),
+    ],
+)
+def test_a_file_of_settings_that_is_wrong(shotrunner: Shotrunner, text: str, said: str) -> None:
+    """A misspelt `store` would be a second store, and everything would be bought again."""
+    Path("shotrunner.toml").write_text(text)
+    for words in (["plan", PRODUCT], ["run", PRODUCT], ["doctor"]):
+        answer = shotrunner(*words)
+        assert answer.code == 2
+        assert said in answer.err
+        assert "key_1" not in answer.err
+    assert store_is_empty()
+
+
+def test_settings_of_the_project(shotrunner: Shotrunner, no_flow: list[str]) -> None:
+    Path("shotrunner.toml").write_text('store = "elsewhere"\nconcurrency = 3\n')
+    assert "3 at a time of each model (from settings)" in shotrunner("plan", PRODUCT).out
+    assert shotrunner("run", PRODUCT).code == 0
+    assert (store_is_empty(), Path("elsewhere/v1").is_dir()) == (True, True)
+
+
 @pytest.mark.skipif(shutil.disk_usage("/").free < 3e9, reason="doctor is right to complain here")
 def test_doctor(shotrunner: Shotrunner) -> None:
     answer = shotrunner("doctor", "--json")
@@ -648,6 +684,13 @@ def test_one_file_in_the_way_is_enough(shotrunner: Shotrunner, tmp_path: Path) -
     (tmp_path / "first/brand/brand.yaml").write_text("mine")
     assert shotrunner("init", "product", tmp_path / "first").code == 2
     assert [p.name for p in (tmp_path / "first").rglob("*") if p.is_file()] == ["brand.yaml"]
+
+
+def test_a_folder_that_cannot_be_made(shotrunner: Shotrunner) -> None:
+    Path("a-file").write_text("")
+    answer = shotrunner("init", "product", "a-file/first")
+    assert answer.code == 6
+    assert "a-file/first cannot be written" in answer.err
 
 
 # --- verify ---

@@ -128,6 +128,11 @@ def frames_of(path: Path) -> Iterator[np.ndarray]:
             yield frame.to_ndarray(format="gray")
 
 
+def frames_at(path: Path, *numbers: int) -> list[np.ndarray]:
+    """In rising order of number."""
+    return [frame for n, frame in enumerate(frames_of(path)) if n in numbers]
+
+
 def frame_at(path: Path, number: int) -> np.ndarray:
     return next(frame for n, frame in enumerate(frames_of(path)) if n == number)
 
@@ -177,9 +182,9 @@ def test_a_continued_take_starts_on_the_last_frame_shown_and_the_double_is_dropp
 
 
 def test_the_card_ends_the_film(tiny: Tiny) -> None:
-    cut, end = frame_at(tiny.film, 96), frame_at(tiny.film, 119)
-    assert difference(frame_at(tiny.film, 95), end) > 10
-    assert difference(cut, end) < difference(frame_at(tiny.film, 95), end)
+    before, cut, end = frames_at(tiny.film, 95, 96, 119)
+    assert difference(before, end) > 10
+    assert difference(cut, end) < difference(before, end)
 
 
 def test_captions_have_the_script_while_it_is_spoken(tiny: Tiny) -> None:
@@ -201,7 +206,8 @@ def test_the_sidecar_leads_back_to_everything(tiny: Tiny) -> None:
         assert shot["task"]
         assert shot["credits"] == {"pour": 24, "sip": 36}[shot["shot"]]
     assert [(s["line"], s["text"], s["speed"]) for s in told["speech"]] == [("vo1", "Just add water.", "1")]
-    assert {"asset": "references.cup", "basis": "owned", "holder": "Alder"} in told["rights"]
+    rights = {item["asset"]: (item["basis"], item.get("holder")) for item in told["rights"]}
+    assert rights == {"references.cup": ("owned", "Alder"), "brand.voices.warm": ("synthetic", None)}
     assert told["disclosure"]["label_drawn"] is False
     for name, facts in told["files"].items():
         assert (tiny.out / name).stat().st_size == facts["bytes"]
@@ -278,7 +284,7 @@ def test_the_history_is_complete_named_by_slates_and_says_nothing(tiny: Tiny) ->
     for slate in ("tiny pour still 1", "tiny pour take 1", "tiny pour take 2 screen", "tiny sip take 2", "tiny vo1 fit",
                   "tiny youtube-instream 16:9 stitch", "tiny youtube-instream 16:9 encode", "tiny wrap"):  # fmt: skip
         assert names[slate] == 1, names
-    for secret in ("porcelain", "steady stream", "Just add water", "key_"):
+    for secret in ("porcelain", "steady stream", "Just add water", "key_0"):
         assert secret not in everything, secret
 
 
@@ -353,11 +359,10 @@ def test_a_changed_reference_stops_the_run_until_it_is_meant(copied: Copy) -> No
 # --- a vendor somewhere else, and a store somewhere else ---
 
 
-def test_the_projects_settings_count_and_its_key_is_kept_nowhere(
-    short_film: Callable[..., Project], tmp_path: Path
-) -> None:
+def test_the_projects_settings_count_and_its_key_is_kept_nowhere(film: Callable[..., Project], tmp_path: Path) -> None:
     """The store lies outside of the project, so nothing but the project can say which vendor is meant."""
-    project = short_film()
+    project = film()
+    shutil.move(project.root / ".shotrunner" / "store", tmp_path / "elsewhere")
     with Backlot(tmp_path / "lot", latency=0) as lot:
         (project.root / "shotrunner.toml").write_text(f'store = "{tmp_path}/elsewhere"\nrunway_url = "{lot.url}"\n')
         ended = project.run(env={"RUNWAYML_API_SECRET": KEY})
