@@ -41,7 +41,7 @@ async def wrap(slate: str, production: Production, finished: Sequence[Finished],
     production.problems += waiting.values()
     page = await asyncio.to_thread(_dailies, production, finished, list(waiting))
     dailies = await asyncio.to_thread(put_blob, production.store, "out", page.encode(), "text/html")
-    incomplete = await asyncio.to_thread(_incomplete, production, finished)
+    incomplete = await asyncio.to_thread(incomplete_films, production, finished)
     record = _record(production, finished, list(waiting), flow_run, dailies)
     record = record.model_copy(update={"incomplete": incomplete})
     await asyncio.to_thread(create_record, production.store, run_key(record.run_id, "run.json"), record)
@@ -74,7 +74,7 @@ def _undecided(production: Production, finished: Sequence[Finished]) -> dict[str
     return found
 
 
-def _incomplete(production: Production, finished: Sequence[Finished]) -> dict[str, tuple[str, ...]]:
+def incomplete_films(production: Production, finished: Sequence[Finished]) -> dict[str, tuple[str, ...]]:
     """By variant, what keeps a film from being made: wants without a circled take or a sound. Empty when money, vendor
     and makers all did their part."""
     made = {film.index.variant for film in finished}
@@ -135,7 +135,7 @@ def exit_code_of(problems: Sequence[ShotrunnerError]) -> int:
     for code in (130, 2, 8, 5, 6, 9, 4, 7, 3, 1):
         if code in codes:
             return code
-    return 0
+    return 1 if codes else 0
 
 
 def estimated_seconds(production: Production) -> tuple[int, int] | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import datetime as dt
 from collections.abc import AsyncIterator
+from types import SimpleNamespace
 from typing import Any
 
 import httpx
@@ -15,11 +16,15 @@ from paper import AT, RUN, Paper
 
 from flows.costs import BASELINE, costs_facts, refuse_unexplained
 from flows.targets import Target
+from flows.views import run_lines
 from infra.clock import Clock
 from infra.errors import CredentialsError, UnexplainedSpendError
 from infra.providers.runway import RunwayProvider
 from infra.reconcile import read_acknowledgements
 from infra.settings import Settings
+from infra.state import StoreState
+from manifests.approvals import ReviewGates
+from tasks.wrap import incomplete_films
 
 DAY = AT.date().isoformat()
 NOW = AT + dt.timedelta(hours=1)
@@ -311,3 +316,26 @@ def test_status_says_what_to_do_about_each(paper: Paper, shotrunner: Shotrunner)
     assert "`shotrunner retake paper --failed` films it under a new number" in out
     assert "`shotrunner retake paper --rebuy-unknown` or `shotrunner retake paper --give-up`" in out
     assert "change the prompt or the reference" in out
+
+
+# --- what is left when the money runs out ---
+
+
+def test_a_run_says_which_films_are_not_complete_and_what_they_lack(paper: Paper) -> None:
+    paper.film(failed={f"sip/take-{n}": "input-moderated" for n in range(1, 9)})
+    prepared = paper.prepared()
+    production: Any = SimpleNamespace(
+        plan=prepared.plan,
+        spot=prepared.plan.read_spot(),
+        state=lambda: StoreState(prepared.store, Noon()),
+        review_gates=ReviewGates,
+    )
+    lacking = incomplete_films(production, ())
+    assert lacking == {"16x9-youtube-instream": ("sip/take",)}
+    made: Any = SimpleNamespace(index=SimpleNamespace(variant="16x9-youtube-instream"))
+    assert incomplete_films(production, [made]) == {}
+    record = {
+        "steps_made": {}, "steps_kept": {}, "paid": True, "calls": 1, "spent_credits": 1, "cpu_seconds": 0,
+        "notices": [], "problems": [], "incomplete": lacking,
+    }  # fmt: skip
+    assert "  not complete: 16x9-youtube-instream, lacks sip/take" in run_lines(record, [])
