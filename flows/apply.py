@@ -17,12 +17,14 @@ from flows import views
 from flows.costs import refuse_unexplained
 from flows.prepare import Prepared, refuse_over_budget, refuse_words_that_do_not_fit, store_inputs
 from infra.blobs import read_blob
+from infra.clock import SystemClock
 from infra.console import CONSOLE, RunConsole
 from infra.deliverables import copy_out, find_deliverable
 from infra.errors import RightsError, ShotrunnerError
 from infra.files import place_file
+from infra.lease import refuse_if_held
 from infra.media.ffmpeg import find_ffmpeg
-from infra.orchestrator import PrefectServer
+from infra.orchestrator import PrefectServer, require_server
 from infra.records import read_record
 from infra.runs import last_run
 from infra.selections import read_gates
@@ -49,6 +51,10 @@ def apply_prepared(prepared: Prepared, out: Path | None, *, yes: bool, json: boo
     if finished is not None:
         return _nothing_to_do(prepared.store, plan, finished, folder, json=json)
     find_ffmpeg()  # told before anything is paid, not after
+    if url := os.environ.get("PREFECT_API_URL"):
+        require_server(url)
+    if not wait:
+        refuse_if_held(prepared.store, SystemClock(), plan.campaign)
     refuse_words_that_do_not_fit(prepared.checked)
     if not json:
         for line in views.run_header(plan):
@@ -165,7 +171,9 @@ def _drive(console: RunConsole, digest: str, store_url: str, home: Path) -> int:
         console.events.listen(lambda event: flow_runs.extend([event["flow_run"]] if "flow_run" in event else []))
 
         async def run() -> None:
-            asyncio.get_running_loop().add_signal_handler(signal.SIGINT, _interrupt, console)
+            _hear_signals(console)
+            # Prefect takes SIGTERM for itself when the flow begins: it is taken back, or paid takes would be left
+            console.events.listen(lambda e: _hear_signals(console) if e["message_type"] == "run" else None)
             try:
                 await produce(plan=digest, store=store_url)
             finally:
@@ -182,6 +190,12 @@ def _drive(console: RunConsole, digest: str, store_url: str, home: Path) -> int:
     finally:
         if server is not None:
             server.stop()
+
+
+def _hear_signals(console: RunConsole) -> None:
+    """Ctrl-C, and what service managers and containers send to end a process."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, _interrupt, console)
 
 
 def _interrupt(console: RunConsole) -> None:

@@ -292,7 +292,7 @@ def verify(
 ) -> int:
     """Measure an encoded film against a delivery profile.
 
-    Example: shotrunner verify out/demo/alder_morning-30s_16x9_30s_youtube-instream_v01.mp4 --profile youtube-instream
+    Example: shotrunner verify out/demo/*.mp4 --profile youtube-instream
 
     Exit: 0 it passes; 2 unknown profile; 7 it does not.
     """

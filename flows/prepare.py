@@ -297,6 +297,7 @@ def refuse_drift(prepared: Prepared) -> None:
         )
 
 
+LOCK_REMEDY = "the lock lies beside its manifest: let this user write there, or copy the project"
 PRICES_MAY_MOVE = Decimal("0.02")
 
 
@@ -430,7 +431,7 @@ def store_inputs(prepared: Prepared, *, lock_beside: bool = True) -> str:
     checked, plan, store = prepared.checked, prepared.plan, prepared.store
     text = format_lock(prepared.lock).encode()
     if lock_beside:
-        place_file(lock_path(checked.loaded.path), digest_bytes(text), lambda: text)
+        place_file(lock_path(checked.loaded.path), digest_bytes(text), lambda: text, remedy=LOCK_REMEDY)
     for pin in checked.files:
         put_blob(store, "ref", checked.loaded.files[pin.name].path, pin.content_type)
     _put_once(store, manifest_key(plan.campaign, plan.manifest_digest), checked.loaded.manifest_bytes, "text/yaml")

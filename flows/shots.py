@@ -103,14 +103,20 @@ def _why_none(want: Want, walk: Walk) -> str:
             reasons.append(f"{want.what} {n.number} failed ({failure.failure_class}, {failure.code})")
         elif n.state is TakeState.UNKNOWN:
             reasons.append(f"{want.what} {n.number} is unknown: its answer was lost")
+        elif n.state is TakeState.IN_FLIGHT:
+            reasons.append(f"{want.what} {n.number} is paid and not collected yet")
         elif n.history.refusals:
             reasons.append(f"{want.what} {n.number} was refused ({n.history.refusals[-1].detail})")
     return ", ".join(reasons or ["none was made"])
 
 
 def _remedy(walk: Walk) -> str:
+    if walk.of(TakeState.IN_FLIGHT):
+        return "run again: it is collected, not bought anew"
     if walk.of(TakeState.UNKNOWN):
         return "run again with --rebuy-unknown to buy it anew; it may then have been paid twice"
+    if walk.of(TakeState.NEW):
+        return "run again when what stopped it is mended"
     return "change the prompt or the reference and run again: only this shot is bought anew"
 
 

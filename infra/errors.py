@@ -125,7 +125,7 @@ class RightsError(ShotrunnerError):
 
 
 class StoppedError(ShotrunnerError):
-    summary = "stopped before anything was bought"
+    summary = "stopped"
     exit_code = 130
 
 

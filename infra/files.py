@@ -16,7 +16,9 @@ def file_digest(path: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-def place_file(path: Path, sha256: str | None, read: Callable[[], bytes]) -> Path:
+def place_file(
+    path: Path, sha256: str | None, read: Callable[[], bytes], *, remedy: str = "choose another folder with --out"
+) -> Path:
     """Writes `read()` to `path` unless a file with that digest is there. Raises StoreError with the reason."""
     try:
         if sha256 is not None and path.is_file() and file_digest(path) == sha256:
@@ -32,9 +34,7 @@ def place_file(path: Path, sha256: str | None, read: Callable[[], bytes]) -> Pat
             Path(temporary).unlink(missing_ok=True)
             raise
     except OSError as error:
-        raise StoreError(
-            f"{path} cannot be written: {error.strerror}", remedy="choose another folder with --out"
-        ) from error
+        raise StoreError(f"{path} cannot be written: {error.strerror}", remedy=remedy) from error
     return path
 
 

@@ -72,6 +72,15 @@ async def acquire_patiently(
     return await asyncio.to_thread(acquire_lease, store, clock, name, identity=identity)
 
 
+def refuse_if_held(store: ObjectStore, clock: Clock, name: str) -> None:
+    """Raises LeaseHeldError while another process of this host lives and holds it. A look, not a hold: it spares the
+    work of starting; only `acquire_lease` decides."""
+    identity = this_process()
+    lease = read_record(store, lease_key(name), Lease)
+    if lease is not None and _holds(lease, clock.now(), identity) and lease.host == identity.host:
+        raise _held_by(lease, clock.now(), identity)
+
+
 def living_leases(store: ObjectStore, clock: Clock, *, identity: ProcessIdentity | None = None) -> list[str]:
     """Nonces of the leases that are held now: an open intent of any other owner is unknown, not in flight."""
     identity = identity or this_process()

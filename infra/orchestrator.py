@@ -32,7 +32,7 @@ _SETTINGS = {
 
 
 class ServerError(ShotrunnerError):
-    summary = "Prefect's server did not start"
+    summary = "Prefect's server is not there"
     exit_code = 6
 
 
@@ -77,6 +77,17 @@ class PrefectServer:
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
+
+
+def require_server(url: str) -> None:
+    """Raises ServerError when nothing that is a Prefect server answers at the URL that the user set."""
+    try:
+        found = httpx.get(f"{url.rstrip('/')}/health", timeout=10).status_code
+        reason = f"{url} answers {found}"
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
+        found, reason = 0, f"{url} does not answer ({type(error).__name__})"
+    if found != 200:
+        raise ServerError(reason, remedy="start it (`prefect server start`), or unset PREFECT_API_URL")
 
 
 def serve(port: int, parent: int) -> None:

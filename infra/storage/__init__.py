@@ -14,7 +14,7 @@ __all__ = ["open_store"]
 
 
 def open_store(url: str, root: Path, *, addressing: Literal["auto", "path", "virtual"] = "auto") -> ObjectStore:
-    """`memory:`, `s3://bucket/prefix`, or a folder relative to `root`. Touches neither network nor disk.
+    """`memory:`, `s3://bucket/prefix`, or a folder relative to `root`. Touches no network and writes nothing.
 
     `addressing` is how a bucket travels in an S3 address; `auto` is the path for every endpoint that is not Amazon's.
     """
@@ -28,4 +28,7 @@ def open_store(url: str, root: Path, *, addressing: Literal["auto", "path", "vir
         raise errors.StoreError(
             f"{url!r} names no store", remedy="SHOTRUNNER_STORE is a folder, s3://bucket/prefix, or memory:."
         )
-    return FolderStore((root / Path(url).expanduser()).resolve())
+    folder = (root / Path(url).expanduser()).resolve()
+    if folder.is_file():
+        raise errors.StoreError(f"{folder} is a file", remedy="SHOTRUNNER_STORE names a folder or a bucket.")
+    return FolderStore(folder)

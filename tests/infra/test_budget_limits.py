@@ -161,6 +161,7 @@ def test_no_limit_is_passed_and_nothing_is_refused_without_need(
 
     async def run() -> None:
         budget = Budget(store, SystemClock(), CAMPAIGN, limit=limit, first_limit=first, shot_limit=shot)
+        await budget.spending()  # opened: from here on a refusal is looked at in the very state that it saw
 
         async def buy(number: int, price: int, name: str, *, again: bool) -> None:
             mine = intent(number, price, shot=name, again=again)
