@@ -170,8 +170,7 @@ def test_commands_and_files_named_in_passing_exist(document: str) -> None:
     options = {option for page in HELP.iterdir() for option in re.findall(r"--[a-z][a-z-]+", page.read_text())}
     assert set(re.findall(r"`[^`]*?(--[a-z][a-z-]+)[^`]*`", prose)) <= options | {"--help"}
     for target in re.findall(r"\]\(([^)#:]+)\)", prose):
-        if target != "docs/contact-sheet.png":
-            assert (REPO / document).parent.joinpath(target).exists(), target
+        assert (REPO / document).parent.joinpath(target).exists(), target
     for path in re.findall(r"`((?:manifests|infra|tasks|flows|tests|docs|scripts)/[\w./-]+)`", prose):
         assert (REPO / path).exists(), path
 
