@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from pathlib import Path
@@ -35,13 +35,13 @@ from infra.storage.base import ObjectStore
 from manifests.approvals import Decisions
 from manifests.capability import check_capability, check_images
 from manifests.catalogue import ModelCard, Profile
-from manifests.diagnostics import Diagnostic, ManifestError
+from manifests.diagnostics import Diagnostic, ManifestError, sort_diagnostics
 from manifests.digest import digest_bytes
 from manifests.expand import Services, Want, expand_spot
 from manifests.images import ImageFacts
 from manifests.lint import lint_spot
-from manifests.load import load_spot
-from manifests.loaded import LoadedSpot
+from manifests.load import read_spot
+from manifests.loaded import FileUse, LoadedSpot
 from manifests.lock import (
     Lock,
     LockedFile,
@@ -88,6 +88,9 @@ CONTENT_TYPES = {
 }
 
 
+IMAGES = ("reference", "logo")
+
+
 @dataclass(frozen=True)
 class Checked:
     """A manifest that can be planned: nothing in it is wrong, and every file was measured."""
@@ -120,58 +123,79 @@ class Prepared:
 
 def check_manifest(path: Path, overrides: Sequence[str] = ()) -> Checked:
     """Everything `validate` does. Raises ManifestError with every problem at once; touches no network and no store."""
-    loaded = load_spot(path, overrides=overrides)
+    loaded, said = read_spot(path, overrides)
+    if loaded is None:
+        raise ManifestError(said)
     models, profiles = load_models(), load_profiles()
-    problems = check_capability(loaded, models, profiles)
     pins, images, broken = _measure(loaded)
-    problems += [*broken, *check_images(loaded, images, models), *_check_glyphs(loaded)]
-    errors = [p for p in problems if p.severity == "error"]
+    judged = [*check_capability(loaded, models, profiles), *broken, *check_images(loaded, images, models)]
+    judged += _check_glyphs(loaded, {pin.name for pin in pins})
+    errors = _by_stage(said, [p for p in judged if p.severity == "error"], str(path))
     if errors:
         raise ManifestError(errors)
-    warnings = (*loaded.warnings, *(p for p in problems if p.severity == "warning"), *lint_spot(loaded))
+    warnings = (*loaded.warnings, *(p for p in judged if p.severity == "warning"), *lint_spot(loaded))
     return Checked(loaded, models, profiles, pins, cut_of(loaded.spot, models), warnings)
+
+
+def _by_stage(said: Sequence[Diagnostic], judged: Sequence[Diagnostic], shown: str) -> list[Diagnostic]:
+    """What is capable comes after what is written and before money and rights, which have exit codes of their own.
+    What was said of a key is not said again."""
+    told = {(p.address, p.summary) for p in said}
+    news = [p for p in judged if (p.address, p.summary) not in told]
+    written, last = [p for p in said if p.exit_code == 2], [p for p in said if p.exit_code != 2]
+    return [*written, *sort_diagnostics(news, shown), *last]
 
 
 def _measure(loaded: LoadedSpot) -> tuple[tuple[FilePin, ...], dict[str, ImageFacts], list[Diagnostic]]:
     pins, images, broken = [], {}, []
     for name, use in sorted(loaded.files.items()):
-        width = height = None
-        content_type = CONTENT_TYPES.get(use.path.suffix.lower(), "application/octet-stream")
-        if use.role in ("reference", "logo"):
-            try:
-                info = probe_image(use.path)
-            except MediaError as error:
-                broken.append(Diagnostic("unusable image", error.detail, name, use.where, error.remedy))
-                continue
-            width, height = info.width, info.height
-            content_type = f"image/{info.format}"  # what it is, whatever it is called: the vendor checks
-            images[name] = ImageFacts(
-                width=width, height=height, format=info.format.upper(), bytes=use.path.stat().st_size
-            )
-        elif use.path.stat().st_size == 0:
-            broken.append(Diagnostic("empty file", f"{use.path.name} has 0 bytes", name, use.where, "export it again"))
-            continue
-        pins.append(
-            FilePin(
-                name=name,
-                path=_relative(use.path, loaded.path.parent),
-                sha256=file_digest(use.path),
-                size=use.path.stat().st_size,
-                content_type=content_type,
-                width=width,
-                height=height,
-            )
-        )
+        try:
+            pin, facts = _measure_file(loaded, name, use)
+        except MediaError as error:
+            summary = "unusable image" if use.role in IMAGES else "empty file"
+            broken.append(Diagnostic(summary, error.detail, name, use.where, error.remedy))
+        except OSError as error:
+            detail = f"{use.path.name} cannot be read: {error.strerror}"
+            broken.append(Diagnostic("file not readable", detail, name, use.where, "allow it to be read"))
+        else:
+            pins.append(pin)
+            if facts is not None:
+                images[name] = facts
     return tuple(pins), images, broken
+
+
+def _measure_file(loaded: LoadedSpot, name: str, use: FileUse) -> tuple[FilePin, ImageFacts | None]:
+    size = use.path.stat().st_size
+    content_type = CONTENT_TYPES.get(use.path.suffix.lower(), "application/octet-stream")
+    facts = None
+    if use.role in IMAGES:
+        info = probe_image(use.path)
+        content_type = f"image/{info.format}"  # what it is, whatever it is called: the vendor checks
+        facts = ImageFacts(width=info.width, height=info.height, format=info.format.upper(), bytes=size)
+    elif size == 0:
+        raise MediaError(f"{use.path.name} has 0 bytes", remedy="export it again")
+    pin = FilePin(
+        name=name,
+        path=_relative(use.path, loaded.path.parent),
+        sha256=file_digest(use.path),
+        size=size,
+        content_type=content_type,
+        width=facts.width if facts else None,
+        height=facts.height if facts else None,
+    )
+    return pin, facts
 
 
 def _relative(path: Path, folder: Path) -> str:
     return Path(os.path.relpath(path, folder)).as_posix()
 
 
-def _check_glyphs(loaded: LoadedSpot) -> list[Diagnostic]:
-    """Every character on screen is in the font that draws it: a missing one would be an empty box in the film."""
-    font = loaded.files.get("brand.fonts.latin")
+def _check_glyphs(loaded: LoadedSpot, measured: Collection[str]) -> list[Diagnostic]:
+    """Every character on screen is in the font that draws it: a missing one would be an empty box in the film.
+    `measured`: the files that are sound. Of a font that is not, that is said already."""
+    key = "brand.fonts.latin"
+    font = loaded.files.get(key)
+    usable = key in measured if "latin" in loaded.brand.fonts else True
     graphics = loaded.spot.graphics
     texts = {f"graphics.supers[{n}].text": s.text for n, s in enumerate(graphics.supers)}
     if graphics.end_card is not None:
@@ -183,8 +207,15 @@ def _check_glyphs(loaded: LoadedSpot) -> list[Diagnostic]:
             detail, remedy = f"{script} cannot be set right yet", "use a script that is written letter by letter"
             found.append(Diagnostic("script not set", detail, path, loaded.where(path), remedy))
             continue
+        if not usable:
+            continue
         file = font.path if font is not None else FALLBACK_FONT
-        missing = missing_characters(file, text)
+        try:
+            missing = missing_characters(file, text)
+        except MediaError as error:
+            found.append(Diagnostic("unusable font", error.detail, key, loaded.where(key), error.remedy))
+            usable = False
+            continue
         if missing:
             detail = f"{file.name} has no {', '.join(repr(c) for c in missing)}"
             remedy = "use other characters, or a font in the brand kit that has them"

@@ -28,7 +28,7 @@ from manifests.schema import Brand, Model, Spot
 from manifests.unbuilt import LATER_KINDS, brand_not_applied, not_applied, refuse_unbuilt
 from manifests.upgrade import upgrade_tree
 
-__all__ = ["FileUse", "LoadedSpot", "load_brand", "load_data", "load_spot", "parse_yaml"]
+__all__ = ["FileUse", "LoadedSpot", "load_brand", "load_data", "load_spot", "parse_yaml", "read_spot"]
 
 M = TypeVar("M", bound=Model)
 
@@ -63,6 +63,15 @@ def load_spot(path: Path, overrides: Sequence[str] = ()) -> LoadedSpot:
 
     `overrides` are `--set` texts, `shots.pour.duration=5`. What is a warning is in `warnings`.
     """
+    loaded, problems = read_spot(path, overrides)
+    if loaded is None or problems:
+        raise ManifestError(problems)
+    return loaded
+
+
+def read_spot(path: Path, overrides: Sequence[str] = ()) -> tuple[LoadedSpot | None, list[Diagnostic]]:
+    """The same for who goes on judging: what could be read, and its errors stage by stage. None when manifest or brand
+    kit make no sense even with misspelt keys put right; raises ManifestError only for a file that is no YAML at all."""
     shown, raw = str(path), read_bytes(path)
     tree, problems = parse_yaml(decode_text(raw, shown), shown)
     tree, found = apply_overrides(tree, overrides, parse_yaml)
@@ -72,7 +81,7 @@ def load_spot(path: Path, overrides: Sequence[str] = ()) -> LoadedSpot:
     root = find_root(path)
     brand_path, brand = _load_named_brand(spot.tree, path.parent, root, shown, problems)
     if spot.value is None or brand is None or brand.value is None:
-        raise ManifestError(sort_diagnostics(problems, shown))
+        return None, sort_diagnostics(problems, shown)
     files, found = collect_files(spot.value, spot.tree, path.parent, brand.value, brand.tree, brand_path.parent, root)
     loaded = LoadedSpot(
         path, root, spot.value, brand.value, brand_path, raw, files,
@@ -81,9 +90,8 @@ def load_spot(path: Path, overrides: Sequence[str] = ()) -> LoadedSpot:
     stages = [problems, [*found, *check_references(loaded)], check_rights(loaded)]
     ordered = [problem for stage in stages for problem in sort_diagnostics(stage, shown)]
     errors = [problem for problem in ordered if problem.severity == "error"]
-    if errors:
-        raise ManifestError(errors)
-    return replace(loaded, warnings=tuple(sort_diagnostics(ordered, shown)))
+    warnings = [problem for problem in ordered if problem.severity == "warning"]
+    return replace(loaded, warnings=tuple(sort_diagnostics(warnings, shown))), errors
 
 
 def load_brand(path: Path) -> Brand:
