@@ -84,7 +84,9 @@ async def _deliver(
     files = {f"{stem}.{file.rpartition('.')[2]}": blob for file, blob in film.files.items()}
     if captions is not None:
         files |= {f"{stem}.{file.rpartition('.')[2]}": blob for file, blob in captions.files.items()}
-    sidecar = build_sidecar(production, wanted, files, circled, heard.lines, measured, mixed)
+    sidecar = await asyncio.to_thread(
+        build_sidecar, production, wanted, files, circled, heard.lines, heard.effects, measured, mixed
+    )
     index = await delivery.store_deliverable(
         slate(name, "deliver"), production, wanted, key, inputs, files, sidecar, measured.facts
     )

@@ -58,9 +58,11 @@ class Finished:
 
 
 def finish_inputs(plan: Plan, bought: Mapping[str, str]) -> dict[str, str]:
-    """The digest of everything that is seen or heard. `bought`: circled takes and sounds, by want id."""
-    shown = ("brand.fonts", "brand.logo", "brand.end_cards", "sound.")
-    return {**bought, **{f.name: f.sha256 for f in plan.files if f.name.startswith(shown)}}
+    """The digest of everything that is seen or heard, and of the papers that its sidecar names. `bought`: circled takes
+    and sounds, by want id."""
+    shown, papers = ("brand.fonts", "brand.logo", "brand.end_cards", "sound."), ".rights.document"
+    told = [f for f in plan.files if f.name.startswith(shown) or f.name.endswith(papers)]
+    return {**bought, **{f.name: f.sha256 for f in told}}
 
 
 def said_inputs(selections: Mapping[str, Selection | None]) -> dict[str, str]:

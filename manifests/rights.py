@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from manifests.diagnostics import Diagnostic
 from manifests.loaded import LoadedSpot
-from manifests.schema import DisclosureOverride, Rights
+from manifests.schema import Compliance, Rights
 
 RIGHTS = 8  # exit code
 EU_MEMBERS = frozenset(
@@ -18,6 +18,7 @@ EU_MEMBERS = frozenset(
 )
 # Markets that ask for a visible label on every realistic generated picture (compliance sheet, section 1).
 LABEL_REALISTIC = frozenset({"EU", "CN", "IN"}) | EU_MEMBERS
+LABEL_PEOPLE = frozenset({"US", "US-NY"})  # and that ask for one where people are synthetic
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,13 +84,19 @@ def covers(territories: tuple[str, ...], market: str) -> bool:
     return held >= EU_MEMBERS if market == "EU" else "EU" in held and market in EU_MEMBERS
 
 
+def label_rules(compliance: Compliance | None) -> list[tuple[str, str]]:
+    """(market, why) for every market of the film that asks for a visible label."""
+    if compliance is None:
+        return []
+    photoreal, synthetic = compliance.realism == "photoreal", compliance.people == "synthetic"
+    rules = [(m, "generated pictures that look real") for m in compliance.markets if photoreal and m in LABEL_REALISTIC]
+    return rules + [(m, "synthetic people") for m in compliance.markets if synthetic and m in LABEL_PEOPLE]
+
+
 def _label(loaded: LoadedSpot) -> Iterator[Diagnostic]:
-    compliance, disclosure = loaded.spot.compliance, loaded.spot.graphics.disclosure
-    if compliance is None or disclosure != "off" or isinstance(disclosure, DisclosureOverride):
+    if loaded.spot.graphics.disclosure != "off":
         return
-    needing = [m for m in compliance.markets if compliance.realism == "photoreal" and m in LABEL_REALISTIC]
-    if compliance.people == "synthetic":
-        needing += [market for market in compliance.markets if market in ("US", "US-NY")]
+    needing = [market for market, _ in label_rules(loaded.spot.compliance)]
     if needing:
         detail = f"the label is switched off, and it is needed in {', '.join(needing)}"
         remedy = "write `disclosure: auto`, or `disclosure: {override: {by: NAME, reason: WHY}}`"

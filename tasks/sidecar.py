@@ -1,18 +1,28 @@
-"""The sidecar of one delivered file: what it is made of, every digest back to the takes, and what was measured."""
+"""The sidecar of one delivered file: what every part of it was made of, every digest back to the takes, who chose, by
+what right, and what was measured."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from importlib.metadata import version
 from typing import Any
 
+from infra.errors import ShotrunnerError
+from infra.files import file_digest
+from infra.media.ffmpeg import ffmpeg_version
 from infra.media.steps import STEPS
-from infra.production import Production, SpokenTake
+from infra.media.type_setting import FALLBACK_FONT
+from infra.production import Production, SpokenTake, find_placeholders
+from infra.state import StoreState
 from manifests.approvals import words_said
 from manifests.digest import digest_json
 from manifests.expand import Want
 from manifests.journal import BlobRef, Selection, StepResult
-from manifests.schema import Deliver
-from manifests.walk import Numbered
+from manifests.rights import label_rules
+from manifests.schema import Deliver, DisclosureOverride, Rights
+from manifests.walk import Numbered, segment_of, walk_takes
+
+X264_STEPS = ("conform", "stitch")  # whose bytes follow from the encoder's version
 
 
 def build_sidecar(
@@ -21,51 +31,64 @@ def build_sidecar(
     files: Mapping[str, BlobRef],
     circled: Mapping[str, Any],
     lines: Sequence[SpokenTake],
+    effects: Mapping[int, BlobRef],
     measured: StepResult,
     mixed: StepResult,
 ) -> dict[str, Any]:
-    """Compliance sheet §3.4. Holds no time, so that the same film has the same sidecar."""
+    """Compliance sheet §3.4. Holds no run, no machine and no time but of what people said, so that the same film has
+    the same sidecar. Reads the store. `effects`: what is heard, by place in the manifest."""
     plan = production.plan
-    voiceover = production.spot.sound.voiceover
+    content = digest_json({name: b.sha256 for name, b in files.items()})
     return {
         "schema": "sidecar/1",
         "campaign": plan.campaign,
         "profile": wanted.profile,
         "ratio": wanted.ratio,
+        "version": wanted.version,
         "manifest_sha256": plan.manifest_digest,
         "lock_sha256": plan.lock_digest,
         "filmed_on_the_backlot": "backlot" in (plan.video_service, plan.sound_service),
         "files": {name: {"sha256": b.sha256, "bytes": b.size} for name, b in files.items()},
-        "content_id": digest_json({name: b.sha256 for name, b in files.items()})[:6],
+        "content_id": content[:6],
+        "content_sha256": content,
         "shots": [_shot_facts(production, shot, c) for shot, c in circled.items()],
-        "speech": [
-            {
-                "line": take.line.id,
-                "text": take.line.text,
-                "voice": voiceover.voice if voiceover else None,
-                "service": plan.sound_service,
-                "seconds": round(take.seconds, 3),
-                "speed": str(take.speed),
-                "sha256": take.bought.sha256,
-            }
-            for take in lines
-        ],
+        "speech": [_line_facts(production, take) for take in lines],
+        "effects": [_effect_facts(production, number, effects[number]) for number in sorted(effects)],
+        "music": _music_facts(production),
+        "graphics": _graphics(production),
         "measured": dict(measured.facts),
         "mix": {k: mixed.facts[k] for k in ("samples", "lufs", "true_peak")},
         "rights": _rights(production),
         "disclosure": _disclosure(production),
         "not_applied": list(plan.not_applied),
         "steps": dict(STEPS),
+        "tools": _tools(),
     }
 
 
+# --- pictures ---
+
+
 def _shot_facts(production: Production, shot: str, circled: Any) -> dict[str, Any]:
-    chosen: Numbered = circled.chosen
-    want: Want = circled.want
-    cut = production.cut.shot(shot)
-    result, still = circled.result, circled.still
+    cut, still = production.cut.shot(shot), circled.still
     return {
         "shot": shot,
+        **_bought_picture(circled),
+        "take_frames": [cut.in_frame, cut.in_frame + cut.shown],
+        "film_frames": [cut.start, cut.end],
+        "still": _bought_picture(still) if still is not None else None,
+        "references": _references(production, [p.chosen.request for p in (circled, still) if p is not None]),
+        **({"said": words_said(circled.selection)} if words_said(circled.selection) else {}),
+        **({"said_of_still": words_said(still.selection)} if still is not None and words_said(still.selection) else {}),
+    }
+
+
+def _bought_picture(circled: Any) -> dict[str, Any]:
+    """The request holds prompt, seed and parameters as they were sent; media stand in it by their digests."""
+    chosen: Numbered = circled.chosen
+    want: Want = circled.want
+    result = circled.result
+    return {
         "service": want.service,
         "model": want.model,
         "mode": want.mode,
@@ -75,11 +98,7 @@ def _shot_facts(production: Production, shot: str, circled: Any) -> dict[str, An
         "request": dict(chosen.request),
         "sha256": result.blob.sha256,
         "credits": result.credits,
-        "take_frames": [cut.in_frame, cut.in_frame + cut.shown],
-        "film_frames": [cut.start, cut.end],
         "circled": _choice(circled.selection),
-        **({"said": words_said(circled.selection)} if words_said(circled.selection) else {}),
-        **({"said_of_still": words_said(still.selection)} if still is not None and words_said(still.selection) else {}),
     }
 
 
@@ -87,7 +106,106 @@ def _choice(selection: Selection | None) -> dict[str, Any] | None:
     if selection is None or selection.circled is None:
         return None
     choice = selection.circled
-    return {"take": choice.take, "by": choice.by, "score": choice.score, "parts": dict(choice.score_parts)}
+    facts = {"take": choice.take, "by": choice.by, "score": choice.score, "parts": dict(choice.score_parts)}
+    return facts | ({"person": choice.person} if choice.person else {})
+
+
+def _references(production: Production, requests: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Those that were really sent: one that is only listed made nothing."""
+    sent = {holder.get("sha256") for request in requests for holder in find_placeholders(request)}
+    told = []
+    for name, reference in production.spot.references.items():
+        digest = _digest(production, f"references.{name}.file")
+        if digest is not None and digest in sent:
+            rights = _rights_facts(production, f"references.{name}", reference.rights)
+            told.append({"name": name, "sha256": digest, "rights": rights or None})
+    return told
+
+
+# --- sound ---
+
+
+def _line_facts(production: Production, take: SpokenTake) -> dict[str, Any]:
+    voiceover = production.spot.sound.voiceover
+    return {
+        "line": take.line.id,
+        "text": take.line.text,
+        "voice": voiceover.voice if voiceover else None,
+        **_bought_sound(production, f"{take.line.id}/line", take.bought),
+        "seconds": round(take.seconds, 3),
+        "speed": str(take.speed),
+    }
+
+
+def _effect_facts(production: Production, number: int, blob: BlobRef) -> dict[str, Any]:
+    effect = production.spot.sound.effects[number]
+    placed = {"effect": number + 1, "at": effect.at, "gain": str(effect.gain)}
+    if effect.file is not None:
+        return {**placed, "file": effect.file, "sha256": blob.sha256}
+    bought = _bought_sound(production, f"{effect.at}-{number + 1}/effect", blob)
+    return {**placed, "prompt": effect.prompt, **bought}
+
+
+def _bought_sound(production: Production, want_id: str, blob: BlobRef) -> dict[str, Any]:
+    want = production.want(want_id)
+    state: StoreState = production.state()
+    walk = walk_takes(want, want.body, state.history, state.screening, state.selection(segment_of(want, want.body)))
+    numbers = [n for n in (*walk.wanted, *walk.skipped) if n.result is not None]
+    chosen = next((n for n in numbers if n.result is not None and n.result.blob.sha256 == blob.sha256), None)
+    result = chosen.result if chosen is not None else None
+    return {
+        "service": want.service,
+        "model": want.model,
+        "task": result.task_id if result is not None else None,
+        "request": dict(chosen.request) if chosen is not None else None,
+        "sha256": blob.sha256,
+        "credits": result.credits if result is not None else None,
+    }
+
+
+def _music_facts(production: Production) -> dict[str, Any] | None:
+    music = production.spot.sound.music
+    if music is None:
+        return None
+    settings = music.model_dump(mode="json", by_alias=True, exclude={"rights"})
+    return {**settings, "sha256": _digest(production, "sound.music.file")}
+
+
+# --- words on screen ---
+
+
+def _graphics(production: Production) -> dict[str, Any]:
+    graphics, brand = production.spot.graphics, production.brand
+    card, captions = graphics.end_card, graphics.captions
+    template = brand.end_cards[card.card].template if card is not None else None
+    drawn = bool(graphics.supers) or card is not None
+    return {
+        "supers": [s.model_dump(mode="json") for s in graphics.supers],
+        "end_card": None
+        if card is None
+        else {
+            **card.model_dump(mode="json"),
+            "template": {"file": template, "sha256": _digest(production, f"brand.end_cards.{card.card}.template")},
+        },
+        "logo": None
+        if card is None or brand.logo is None
+        else {
+            ground: {"file": getattr(brand.logo, ground), "sha256": _digest(production, f"brand.logo.{ground}")}
+            for ground in ("light", "dark")
+        },
+        "font": _font(production) if drawn else None,
+        "captions": None if captions is None else captions.model_dump(mode="json", by_alias=True),
+    }
+
+
+def _font(production: Production) -> dict[str, Any]:
+    named = production.brand.fonts.get("latin")
+    if named is None:
+        return {"file": FALLBACK_FONT.name, "built_in": True, "sha256": file_digest(FALLBACK_FONT)}
+    return {"file": named, "built_in": False, "sha256": _digest(production, "brand.fonts.latin")}
+
+
+# --- rights and disclosure ---
 
 
 def _rights(production: Production) -> list[dict[str, Any]]:
@@ -99,18 +217,69 @@ def _rights(production: Production) -> list[dict[str, Any]]:
     if spot.sound.voiceover is not None:
         named[f"brand.voices.{spot.sound.voiceover.voice}"] = brand.voices[spot.sound.voiceover.voice]
     return [
-        {"asset": name, **(item.rights.model_dump(mode="json", exclude_none=True) if item.rights else {})}
+        {
+            "asset": name,
+            **({"sha256": digest} if (digest := _digest(production, f"{name}.file")) else {}),
+            **_rights_facts(production, name, item.rights),
+        }
         for name, item in named.items()
     ]
 
 
+def _rights_facts(production: Production, name: str, rights: Rights | None) -> dict[str, Any]:
+    if rights is None:
+        return {}
+    paper = _digest(production, f"{name}.rights.document")
+    return rights.model_dump(mode="json", exclude_none=True) | ({"document_sha256": paper} if paper else {})
+
+
+def _digest(production: Production, name: str) -> str | None:
+    """Of a file as it was when the plan was made."""
+    return next((pin.sha256 for pin in production.plan.files if pin.name == name), None)
+
+
 def _disclosure(production: Production) -> dict[str, Any]:
-    compliance = production.spot.compliance
-    asked = production.spot.graphics.disclosure
+    """What was asked, what the markets' rules ask for, and what was done: nothing is drawn yet, and that is said."""
+    spot = production.spot
+    compliance, asked = spot.compliance, spot.graphics.disclosure
+    rules = label_rules(compliance)
+    made = {want.what for want in production.plan.wants}
     return {
         "asked": asked if isinstance(asked, str | None) else asked.model_dump(mode="json"),
         "label_drawn": False,
+        "why_not_drawn": _why_not_drawn(asked, needed=bool(rules)),
+        "needed_in": [{"market": market, "because": why} for market, why in rules],
         "markets": list(compliance.markets) if compliance else [],
         "people": compliance.people if compliance else None,
         "realism": compliance.realism if compliance else None,
+        "generated": {
+            "picture": "take" in made,
+            "stills": "still" in made,
+            "speech": "speech" in made,
+            "effects": "effect" in made,
+            "music": False,
+        },
+    }
+
+
+def _why_not_drawn(asked: object, *, needed: bool) -> str:
+    if isinstance(asked, DisclosureOverride):
+        return f"switched off by {asked.override.by}: {asked.override.reason}"
+    if asked == "off":
+        return "switched off in the manifest"
+    if asked is None:
+        return "the manifest does not ask for one"
+    return "this version draws no label" if needed else "this version draws no label; no market's rule asks for one"
+
+
+def _tools() -> dict[str, Any]:
+    """Of whoever delivered it: parts that the store had already may come from others, as `steps` numbers them."""
+    try:
+        ffmpeg: str | None = ffmpeg_version()
+    except ShotrunnerError:  # all was in the store, and nothing had to be encoded here
+        ffmpeg = None
+    return {
+        "shotrunner": version("shotrunner"),
+        "ffmpeg": ffmpeg,
+        "x264": {name: STEPS[name] for name in X264_STEPS},
     }

@@ -5,6 +5,7 @@ It never guesses success: damaged input ends in an error only because every call
 
 from __future__ import annotations
 
+import functools
 import os
 import shutil
 import signal
@@ -33,6 +34,13 @@ def find_ffmpeg() -> str:
         return str(imageio_ffmpeg.get_ffmpeg_exe())
     except RuntimeError as error:
         raise ProgramMissingError("no ffmpeg was found", remedy=REMEDY) from error
+
+
+@functools.cache
+def ffmpeg_version() -> str:
+    """As the program says it, such as 7.0.2-static."""
+    words = run_ffmpeg_for_output(["-version"])[0].split()
+    return words[2] if words[:2] == ["ffmpeg", "version"] else "unknown"
 
 
 def run_ffmpeg(args: Sequence[str], *, seconds: float = 1800) -> str:

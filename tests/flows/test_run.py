@@ -206,6 +206,25 @@ def test_the_sidecar_leads_back_to_everything(tiny: Tiny) -> None:
         assert shot["task"]
         assert shot["credits"] == {"pour": 24, "sip": 36}[shot["shot"]]
     assert [(s["line"], s["text"], s["speed"]) for s in told["speech"]] == [("vo1", "Just add water.", "1")]
+    assert (told["speech"][0]["model"], told["speech"][0]["request"]["body"]["text"]) == (
+        "eleven_multilingual_v2",
+        "Just add water.",
+    )
+    for sound in (*told["speech"], *told["effects"]):
+        assert (sound["service"], sound["credits"] > 0, len(sound["sha256"])) == ("backlot", True, 64)
+    pour, sip = told["shots"]
+    assert pour["request"]["body"]["promptImage"] == {"sha256": pour["still"]["sha256"]}
+    assert (pour["still"]["model"], pour["still"]["circled"]["by"]) == ("gen4_image", "score")
+    assert [r["name"] for r in pour["references"]] == ["cup"]
+    assert sip["still"] is None
+    assert [s["text"] for s in told["graphics"]["supers"]] == ["Three minutes."]
+    assert told["graphics"]["end_card"]["fields"]["headline"] == "Alder"
+    assert len(told["graphics"]["end_card"]["template"]["sha256"]) == 64
+    assert told["content_sha256"].startswith(told["content_id"])
+    assert len(told["content_id"]) == 6
+    assert told["tools"]["ffmpeg"]
+    assert str(tiny.project.root) not in json.dumps(told)
+    assert tiny.project.record.run_id not in json.dumps(told)
     rights = {item["asset"]: (item["basis"], item.get("holder")) for item in told["rights"]}
     assert rights == {"references.cup": ("owned", "Alder"), "brand.voices.warm": ("synthetic", None)}
     assert told["disclosure"]["label_drawn"] is False

@@ -84,9 +84,10 @@ def test_takes_profile_and_steps_change_the_key(load_film: Film, change: dict[st
     assert key_of(plan, **change) != key_of(plan)
 
 
-def test_files_that_are_shown_or_heard_are_inputs_and_references_are_not(load_film: Film) -> None:
+def test_files_that_are_shown_or_heard_are_inputs_with_the_papers_and_references_are_not(load_film: Film) -> None:
     names = (
         "references.kettle.file",
+        "references.kettle.rights.document",
         "brand.fonts.latin",
         "brand.logo.light",
         "sound.music.file",
