@@ -35,6 +35,7 @@ from infra.backlot.serve import Backlot
 from infra.blobs import blob_file
 from infra.chaos import Film, Kill, Schedule, make_schedule
 from infra.clock import FastClock
+from infra.errors import ShotrunnerError
 from infra.ledger import read_entries, read_histories, spent_and_reserved
 from infra.media.out_frame import decode_frames
 from infra.records import read_record
@@ -51,6 +52,7 @@ PATIENCE_SECONDS = 200.0  # with a task, in fast time: 10 s of a busy machine, w
 PACE = 0.05  # of the waits before another try: their order counts here, not their length
 MOST_RUNS = 6  # of one seed
 RUN_SECONDS = 180.0  # of real time, then a run counts as hanging
+LONGEST_TEMPORARY = 70  # characters: a socket's path has at most 107, and some are ours
 _OTHERS = ("RUNWAYML_", "ELEVENLABS_", "SHOTRUNNER_", "PREFECT_", "AWS_")
 
 
@@ -105,6 +107,11 @@ class Stage:
     forks: Any = field(default_factory=lambda: multiprocessing.get_context("forkserver"))
 
 
+class LongPathError(ShotrunnerError):
+    summary = "the temporary folder's path is too long for the sockets of a rehearsal"
+    exit_code = 2
+
+
 def rehearse(
     manifest: Path,
     overrides: Sequence[str],
@@ -117,6 +124,8 @@ def rehearse(
     """All seeds, each told as it ends. Raises what is wrong with the manifest before anything is started."""
     from flows.apply import prefect_environment
 
+    if len(tempfile.gettempdir()) > LONGEST_TEMPORARY:
+        raise LongPathError(tempfile.gettempdir(), remedy="name a folder with a shorter path in TMPDIR")
     with own_environment(), scratch_folder() as scratch:
         film = film_of(make_plan(manifest, overrides=overrides, settings=read_settings(scratch)))
         server = prefect_environment(scratch)

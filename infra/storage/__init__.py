@@ -29,6 +29,13 @@ def open_store(url: str, root: Path, *, addressing: Literal["auto", "path", "vir
             f"{url!r} names no store", remedy="SHOTRUNNER_STORE is a folder, s3://bucket/prefix, or memory:."
         )
     folder = (root / Path(url).expanduser()).resolve()
-    if folder.is_file():
+    if _is_file(folder):
         raise errors.StoreError(f"{folder} is a file", remedy="SHOTRUNNER_STORE names a folder or a bucket.")
     return FolderStore(folder)
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # a folder above that may not be looked into: the store's own words are better
+        return False

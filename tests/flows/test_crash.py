@@ -128,20 +128,21 @@ def interrupt(process: Any) -> None:
 
 
 def test_one_interrupt_collects_what_is_paid_and_buys_nothing_more(film: Make) -> None:
-    project = film(("takes: 1", "takes: 3"))  # two at a time: the third waits
+    project = film(("takes: 1", "takes: 7"))  # more than the vendor takes at a time: the last ones wait
     process = project.start("run", "film.yaml", env=SLOW)
-    project.wait_for(lambda: len(records(project, "task-1.json")) == 2, process, "two tasks")
+    project.wait_for(lambda: len(records(project, "task-1.json")) >= 2, process, "two tasks")
     interrupt(process)
     ended = end(process)
     assert ended.code == 130, ended.text
     assert "collecting what is paid" in ended.out
-    assert len(records(project, "result.json")) == 2
-    assert len(project.creates()) == 2
+    bought = len(project.creates())
+    assert 2 <= bought < 7
+    assert len(records(project, "result.json")) == bought
     assert project.record.exit_code == 130
     assert not list((project.root / "out" / "short").glob("*.mp4"))
     project.assert_books_agree()
     assert_made(project)
-    assert len(project.creates()) == 3
+    assert len(project.creates()) == 7
     project.assert_nothing_twice()
 
 
