@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 help:
 	@echo "make demo   film manifests/examples/morning-30s.yaml on the backlot into out/demo/"
 	@echo "make test   every check and test"
-	@echo "make soak   200 rehearsals of the film in bad weather (hours)"
+	@echo "make soak   200 rehearsals of the film in bad weather (half an hour on two cores)"
 	@echo "make setup  install into .venv only"
 
 setup: $(VENV)/.installed

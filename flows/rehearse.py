@@ -1,8 +1,9 @@
 """Rehearsing a manifest: run on the backlot in all weathers, killed and run again, and every book compared afterwards.
 
 What a rehearsal does not prove: anything about the real vendor that the backlot does not know; anything about pictures
-(they are tiny, and filmed once for all seeds); leases across machines; buckets; and, as its time runs faster, how long
-a real run would wait. It proves what becomes of money and records when answers, processes and pictures fail.
+(they are tiny, and filmed, screened and cut once for all seeds); leases across machines; buckets; and, as its time runs
+faster, how long a real run would wait. It proves what becomes of money and records when answers, processes and
+pictures fail.
 
 Everything that it writes lies in a temporary folder of its own; it has no vendor's key, even where one is set. Each run
 is a process forked from one that has imported everything, on one Prefect server for all of them.
@@ -40,7 +41,7 @@ from infra.ledger import read_entries, read_histories, spent_and_reserved
 from infra.media.out_frame import decode_frames
 from infra.records import read_record
 from infra.runs import last_run
-from infra.settings import Settings, read_settings
+from infra.settings import Settings
 from manifests.finish import DeliverableIndex
 from manifests.naming import parse_take_record_key, take_root
 from manifests.plan import Options, Verb
@@ -63,6 +64,7 @@ class Order:
     manifest: Path
     overrides: tuple[str, ...]
     folder: Path  # of the seed
+    shelf: Path  # what any seed's steps made
     url: str  # of its backlot
     began: dt.datetime
     since: float
@@ -127,7 +129,7 @@ def rehearse(
     if len(tempfile.gettempdir()) > LONGEST_TEMPORARY:
         raise LongPathError(tempfile.gettempdir(), remedy="name a folder with a shorter path in TMPDIR")
     with own_environment(), scratch_folder() as scratch:
-        film = film_of(make_plan(manifest, overrides=overrides, settings=read_settings(scratch)))
+        film = film_of(plan_from_nothing(manifest, overrides, scratch))
         server = prefect_environment(scratch)
         try:
             stage = Stage(manifest.absolute(), tuple(overrides), scratch, film, keep)
@@ -172,10 +174,18 @@ def scratch_folder() -> Iterator[Path]:
     try:
         yield scratch
     finally:
-        shutil.rmtree(scratch / "films", ignore_errors=True)
-        shutil.rmtree(scratch / "prefect", ignore_errors=True)
+        for shared in ("films", "steps", "prefect"):
+            shutil.rmtree(scratch / shared, ignore_errors=True)
         with contextlib.suppress(OSError):  # not empty: a breach is in it
             scratch.rmdir()
+
+
+def plan_from_nothing(manifest: Path, overrides: Sequence[str], scratch: Path) -> Prepared:
+    """Against an empty store: a seed means the same in a project that has bought everything and in one that has not."""
+    settings = Settings.model_validate({"SHOTRUNNER_STORE": str(scratch / "empty")})
+    prepared = make_plan(manifest, overrides=overrides, settings=settings)
+    shutil.rmtree(scratch / "empty", ignore_errors=True)
+    return prepared
 
 
 def film_of(prepared: Prepared) -> Film:
@@ -205,8 +215,8 @@ def rehearse_seed(stage: Stage, seed: int) -> Row:
         url = str(backlot.url)
         backlot.turn(clock_scale=SPEED)
         order = Order(
-            stage.manifest, overrides, folder, url, dt.datetime.now(dt.UTC), time.monotonic(), schedule.concurrency,
-            rebuy_unknown=False, kill=None,
+            stage.manifest, overrides, folder, stage.scratch / "steps", url, dt.datetime.now(dt.UTC), time.monotonic(),
+            schedule.concurrency, rebuy_unknown=False, kill=None,
         )  # fmt: skip
         ends, overran = run_through(stage, schedule, order, backlot)
         evidence = gather(order, backlot.log, ends, overran)
@@ -289,7 +299,9 @@ def apply_order(order: Order) -> int:
     from infra.errors import ShotrunnerError
 
     clock = FastClock(SPEED, order.began, order.since)
-    console = RunConsole(home=order.folder, clock=clock, patience_seconds=PATIENCE_SECONDS, pace=PACE)
+    console = RunConsole(
+        home=order.folder, clock=clock, patience_seconds=PATIENCE_SECONDS, pace=PACE, shelf=order.shelf
+    )
     console.events.listen(_print_event)
     if order.kill is not None:
         console.events.listen(Reaper(order.kill))

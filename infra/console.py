@@ -17,8 +17,9 @@ from infra.events import Events
 class RunConsole:
     """`home`: the `.shotrunner` folder of the project whose settings count; None on a worker, which has its own.
 
-    `clock`, `patience_seconds` and `pace` are for rehearsals, whose time runs faster than the vendor's and whose waits
-    before another try are shorter still. `wait`: for another run of the campaign to end, and for a daily cap to open.
+    `clock`, `patience_seconds`, `pace` and `shelf` are for rehearsals, whose time runs faster than the vendor's, whose
+    waits before another try are shorter still, and which make each file once for all seeds. `wait`: for another run of
+    the campaign to end, and for a daily cap to open.
     """
 
     def __init__(
@@ -30,6 +31,7 @@ class RunConsole:
         patience_seconds: float | None = None,
         pace: float = 1.0,
         wait: bool = False,
+        shelf: Path | None = None,
     ) -> None:
         self.events = events or Events()
         self.home = home
@@ -37,6 +39,7 @@ class RunConsole:
         self.patience_seconds = patience_seconds
         self.pace = pace
         self.wait = wait
+        self.shelf = shelf
         self.stopping = False
         self._stoppers: list[Callable[[], None]] = []
 

@@ -226,7 +226,7 @@ async def open_production(
     lease = await _acquire(store, clock, plan.campaign, console)
     keeper = asyncio.create_task(lease.keep())
     work = home / "work"
-    steps = StepRunner(store, work, clock, media_jobs(settings), events)
+    steps = StepRunner(store, work, clock, media_jobs(settings), events, shelf=console.shelf)
     try:
         async with _vendors(plan, home, settings, clock, events) as (video, sound, limits):
             budget = Budget(

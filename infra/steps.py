@@ -18,7 +18,7 @@ from infra.blobs import blob_file, has_blob, put_blob
 from infra.clock import Clock
 from infra.errors import PreconditionFailedError, StoppedError
 from infra.events import Events
-from infra.media.steps import STEPS, run_step_process
+from infra.media.steps import STEPS, StepOutcome, read_outcome, run_step_process
 from infra.process import process_lives
 from infra.records import create_record, read_record
 from infra.storage.base import ObjectStore
@@ -39,14 +39,21 @@ CONTENT_TYPES = {
 
 
 class StepRunner:
-    """Runs steps, as many at once as there are slots. `made` and `kept` count them, for the report."""
+    """Runs steps, as many at once as there are slots. `made` and `kept` count them, for the report.
 
-    def __init__(self, store: ObjectStore, work: Path, clock: Clock, slots: int, events: Events) -> None:
+    `shelf`: a folder where rehearsals put what a step made, so that the next one with the same key is a copy of it. The
+    store knows nothing of it: a step from the shelf is recorded like any other.
+    """
+
+    def __init__(
+        self, store: ObjectStore, work: Path, clock: Clock, slots: int, events: Events, *, shelf: Path | None = None
+    ) -> None:
         self._store = store
         self._work = work
         self._clock = clock
         self._events = events
         self._slots = asyncio.Semaphore(slots)
+        self._shelf = shelf
         self._running: dict[str, asyncio.Task[StepResult]] = {}
         self._stopped = False
         sweep_work(work)
@@ -94,7 +101,7 @@ class StepRunner:
         out = Path(tempfile.mkdtemp(prefix=f"{name}-{os.getpid()}-", dir=self._work))
         try:
             files = {k: await asyncio.to_thread(blob_file, self._store, ref, self._work) for k, ref in inputs.items()}
-            outcome = await run_step_process(name, params, files, out)
+            outcome = await self._perform(key, name, params, files, out)
             blobs = {
                 file_name: await asyncio.to_thread(
                     put_blob, self._store, kind, path, CONTENT_TYPES.get(path.suffix, "application/octet-stream")
@@ -117,6 +124,19 @@ class StepRunner:
             return record
         return record
 
+    async def _perform(
+        self, key: str, name: str, params: Mapping[str, Any], files: Mapping[str, Path], out: Path
+    ) -> StepOutcome:
+        if self._shelf is None:
+            return await run_step_process(name, params, files, out)
+        kept = self._shelf / key
+        if kept.is_dir():
+            await asyncio.to_thread(shutil.copytree, kept, out, dirs_exist_ok=True)
+            return read_outcome(name, out, 0, b"")
+        outcome = await run_step_process(name, params, files, out)
+        await asyncio.to_thread(_put_on_shelf, out, kept)
+        return outcome
+
     def stop(self) -> None:
         """Steps that still run are ended, and none is started: whoever waits for one gets StoppedError."""
         self._stopped = True
@@ -128,6 +148,16 @@ class StepRunner:
         for task in self._running.values():
             task.cancel()
         await asyncio.gather(*self._running.values(), return_exceptions=True)
+
+
+def _put_on_shelf(out: Path, kept: Path) -> None:
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = Path(tempfile.mkdtemp(prefix="part-", dir=kept.parent))
+    shutil.copytree(out, unfinished, dirs_exist_ok=True)
+    try:
+        unfinished.rename(kept)
+    except OSError:  # another rehearsal was first: same key, same files
+        shutil.rmtree(unfinished, ignore_errors=True)
 
 
 def sweep_work(work: Path) -> None:

@@ -76,10 +76,11 @@ async def run_step_process(
             with suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
             await process.wait()
-    return _read_outcome(name, out, process.returncode, stderr)
+    return read_outcome(name, out, process.returncode, stderr)
 
 
-def _read_outcome(name: str, out: Path, status: int | None, stderr: bytes) -> StepOutcome:
+def read_outcome(name: str, out: Path, status: int | None, stderr: bytes) -> StepOutcome:
+    """What a step left in `out`. Raises MediaError, or what the step raised."""
     failure = out / "_error.json"
     if failure.exists():
         told = json.loads(failure.read_text())

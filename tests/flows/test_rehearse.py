@@ -17,12 +17,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 from projects import Project, write_project
 
+from flows.prepare import make_plan
+from flows.rehearse import film_of, plan_from_nothing
 from infra.audit import KILLED, Evidence, audit
 from infra.backlot.faults import FaultRule
+from infra.blobs import put_blob
 from infra.chaos import ANSWERS, KINDS, LOOKS, TASKS, Film, make_schedule
 from infra.ledger import Spending, entries_of
+from infra.records import create_record
+from infra.settings import Settings
 from manifests.finish import DeliverableIndex
 from manifests.journal import BlobRef, Intent, Refusal, Release, Result, TakeHistory, TaskRecord
+from manifests.naming import take_record_key
 from manifests.ratecard import load_profiles
 from manifests.tiny import shrink_length, shrink_profile
 
@@ -315,6 +321,21 @@ def test_a_dozen_seeds_of_two_shots(two_shots: Project) -> None:
     assert sorted(two_shots.root.rglob("*")) == before
     assert list(scratch.glob("shotrunner-*")) == []
     shutil.rmtree(scratch)
+
+
+def test_what_the_project_has_already_bought_does_not_change_the_weather(two_shots: Project, tmp_path: Path) -> None:
+    fresh = film_of(plan_from_nothing(two_shots.manifest, (), tmp_path))
+    settings = Settings.model_validate({"SHOTRUNNER_STORE": str(two_shots.root / ".shotrunner" / "store")})
+    for action in make_plan(two_shots.manifest, settings=settings).plan.actions:
+        assert action.key is not None
+        create_record(two_shots.store, take_record_key(action.key, "intent", 1), intent_of(action.key))
+        (tmp_path / "clip").write_text(action.id)
+        blob = put_blob(two_shots.store, "take", tmp_path / "clip", "video/mp4")
+        made = result_of(action.key).model_copy(update={"blob": blob})
+        create_record(two_shots.store, take_record_key(action.key, "result"), made)
+    assert make_plan(two_shots.manifest, settings=settings).plan.totals.credits == 0
+    assert film_of(plan_from_nothing(two_shots.manifest, (), tmp_path)) == fresh
+    assert fresh.credits > 0
 
 
 def test_a_manifest_that_is_wrong_starts_nothing(two_shots: Project) -> None:
