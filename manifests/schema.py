@@ -49,6 +49,7 @@ Gain = Annotated[Decimal, Field(ge=-60, le=12, decimal_places=6), _AS_TEXT, Befo
 DuckBy = Annotated[Decimal, Field(ge=0, le=40, decimal_places=6), _AS_TEXT, BeforeValidator(_take_number)]
 Speedup = Annotated[Decimal, Field(ge=1, le=2, decimal_places=6), _AS_TEXT, BeforeValidator(_take_number)]
 Share = Annotated[Decimal, Field(ge=0, lt=1, decimal_places=6), _AS_TEXT, BeforeValidator(_take_number)]
+Place = Annotated[Decimal, Field(ge=0, le=1, decimal_places=6), _AS_TEXT, BeforeValidator(_take_number)]
 ClearSpace = Annotated[Decimal, Field(ge=0, le=4, decimal_places=6), _AS_TEXT, BeforeValidator(_take_number)]
 Format = Annotated[Literal[1], BeforeValidator(_take_whole)]
 Credits = Annotated[int, Field(ge=0, le=100_000_000), BeforeValidator(_take_whole)]
@@ -66,6 +67,7 @@ Ratio = Annotated[str, StringConstraints(pattern=r"^[1-9][0-9]{0,3}:[1-9][0-9]{0
 Date = Annotated[str, StringConstraints(pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$")]
 Colour = Annotated[str, StringConstraints(pattern=r"^#[0-9A-Fa-f]{6}$")]
 Locale = Annotated[str, StringConstraints(pattern=r"^[a-z]{2,3}(-[A-Z][a-z]{3})?(-([A-Z]{2}|[0-9]{3}))?$")]
+AxisName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$")]
 Market = Annotated[str, StringConstraints(pattern=r"^[A-Z]{2}(-[A-Z0-9]{1,3})?$")]
 Territory = Annotated[str, StringConstraints(pattern=r"^([A-Z]{2}(-[A-Z0-9]{1,3})?|worldwide)$")]
 Text = Annotated[str, StringConstraints(min_length=1, max_length=4000)]
@@ -174,6 +176,59 @@ class Generate(Model):
     retry: RetrySettings = Field(default=RetrySettings(), description="What happens when a take fails.")
 
 
+# --- variants ---
+
+
+class TableAxis(Model):
+    """An axis whose values are the rows of a table: a CSV file with a column `id`."""
+
+    table: FilePath = Field(description="A CSV file with a header row, relative to this file.")
+    where: dict[str, str] = Field(default_factory=dict, description="Only rows that have these words in these columns.")
+    date: Text | None = Field(default=None, description="Only rows whose `from` and `to` cover this day, in quotes.")
+    limit: Count | None = Field(default=None, description="At most so many rows, from the top.")
+
+
+AxisForm = Annotated[
+    Annotated[TableAxis, Tag("table")] | Annotated[tuple[str | dict[str, str], ...], Tag("values")],
+    Discriminator(lambda value: "table" if isinstance(value, dict | TableAxis) else "values"),
+]
+
+
+class Variants(Model):
+    """A matrix: one film for every combination of the axes' values that is not excluded."""
+
+    axes: dict[AxisName, AxisForm] = Field(
+        description="Values of each axis: words, or records with an `id`. `locale` and `ratio` mean what they say.",
+        examples=[{"ratio": ["16:9", "9:16"]}],
+    )
+    exclude: tuple[dict[str, str], ...] = Field(
+        default=(), description="Rules; one matches when every axis it names matches."
+    )
+    include: tuple[dict[str, str], ...] = Field(
+        default=(), description="Whole combinations, added after the excludes; each names every axis."
+    )
+    limit: Annotated[int, Field(ge=1, le=100_000), BeforeValidator(_take_whole)] = Field(
+        default=500, description="Refuse to make more variants than this."
+    )
+
+
+def _take_words(value: object) -> object:
+    return (value,) if isinstance(value, str) else value
+
+
+# In which variants something is there: `{hook: cold}`, `{hook: [cold, late]}`. Every axis named must match.
+When = dict[AxisName, Annotated[tuple[str, ...], Field(min_length=1), BeforeValidator(_take_words)]]
+
+
+class Reframe(Model):
+    """The picture of another ratio, cropped instead of bought again."""
+
+    from_: Ratio = Field(alias="from", description="The ratio that is bought, in quotes.", examples=["16:9"])
+    focus: Annotated[tuple[Place, Place], Field()] = Field(
+        default=(Decimal("0.5"), Decimal("0.5")), description="What stays in the middle: right and down, 0 to 1."
+    )
+
+
 # --- shots ---
 
 
@@ -266,6 +321,13 @@ class Shot(Model):
     mode: Literal["text-to-video", "image-to-video"] | None = Field(
         default=None, description="Asserts how the shot is made; it follows from the inputs anyway."
     )
+    in_: Seconds = Field(default=Decimal(0), alias="in", description="Seconds into the take at which the shot begins.")
+    varies_by: tuple[AxisName, ...] | None = Field(
+        default=None, description="Asserts the axes that this shot depends on; another look-up is then an error."
+    )
+    when: When = Field(default_factory=dict, description="The variants that have this shot, by axis.")
+    reframe: Reframe | None = Field(default=None, description="Crop from one ratio instead of buying each.")
+    allow_long_chain: bool = Field(default=False, description="No warning about a long chain of segments.")
 
 
 class Transition(Model):
@@ -311,6 +373,7 @@ class VoiceLine(Model):
     at: Identifier = Field(description="A shot, `start` or `end`.")
     offset: Seconds = Field(default=Decimal(0), description="Seconds after that.")
     text: Text = Field(description="The words.")
+    when: When = Field(default_factory=dict, description="The variants that have it, by axis.")
 
 
 class Voiceover(Model):
@@ -332,6 +395,7 @@ class Effect(Model):
     file: FilePath | None = Field(default=None, description="A sound file, relative to this file.")
     gain: Gain = Field(default=Decimal(-12), description="Level in the mix, in dB.")
     rights: Rights | None = Field(default=None, description="Why we may use the file.")
+    when: When = Field(default_factory=dict, description="The variants that have it, by axis.")
 
 
 class Duck(Model):
@@ -375,6 +439,7 @@ class Super(Model):
         default="safe", description="Where, inside the profile's safe area."
     )
     style: Literal["super", "legal", "lower-third"] = Field(default="super", description="How it is set.")
+    when: When = Field(default_factory=dict, description="The variants that have it, by axis.")
 
 
 class EndCard(Model):
@@ -478,6 +543,7 @@ class Deliver(Model):
     profile: Text = Field(description="A delivery profile.", examples=["youtube-instream"])
     ratio: Ratio = Field(description="In quotes.", examples=["16:9"])
     version: Version = Field(default=1, description="The number in the file's name.")
+    spots: tuple[Identifier, ...] = Field(default=(), description="In a campaign: its spots; empty for all of them.")
 
 
 class Budget(Model):
@@ -500,8 +566,10 @@ class Spot(Model):
     )
     brand: FilePath = Field(description="The brand kit, relative to this file.", examples=["brand/alder.yaml"])
     description: Text | None = Field(default=None, description="For people.")
-    copy_: FilePath | None = Field(default=None, alias="copy", description="Texts by locale. Not built yet.")
-    variants: dict[str, Any] | None = Field(default=None, description="A matrix of variants. Not built yet.")
+    copy_: FilePath | None = Field(
+        default=None, alias="copy", description="Texts by locale, for `${copy.key}`: a YAML file, relative to this one."
+    )
+    variants: Variants | None = Field(default=None, description="A matrix of variants of this spot.")
     generate: Generate = Field(default=Generate(), description="How takes are made.")
     references: dict[ReferenceName, Reference] = Field(
         default_factory=dict, description="Images that fix characters, products and places, by name."
@@ -517,6 +585,52 @@ class Spot(Model):
     deliver: Annotated[tuple[Deliver, ...], Field(min_length=1)] = Field(description="Placements and ratios.")
     naming: Text | None = Field(default=None, description="Pattern of the file names.")
     budget: Budget = Field(description="What it may cost.")
+
+
+# --- campaign: several spots under one budget ---
+
+
+class CutDownShot(Model):
+    """A shot of another spot: the same take, shown from `in` for `duration`."""
+
+    id: Identifier = Field(description="The shot's id in the other spot.")
+    in_: Seconds = Field(default=Decimal(0), alias="in", description="Seconds into the circled take.")
+    duration: Duration = Field(description="Seconds on screen.")
+
+
+class CampaignSpot(Model):
+    """A spot file, or a cut-down of another spot of this campaign. Everything else is merged over the spot's own."""
+
+    id: Identifier = Field(description="How addresses, `deliver` and file names call it.")
+    file: FilePath | None = Field(default=None, description="A spot file, relative to this file.")
+    from_: Identifier | None = Field(default=None, alias="from", description="A spot of this campaign to cut down.")
+    shots: tuple[CutDownShot, ...] = Field(default=(), description="Of a cut-down: its shots. Nothing new is bought.")
+    sound: dict[str, Any] | None = Field(default=None, description="Merged over the spot's; `none` switches off.")
+    graphics: dict[str, Any] | None = Field(default=None, description="Merged over the spot's; `none` switches off.")
+    edit: dict[str, Any] | None = Field(default=None, description="Merged over the spot's.")
+
+    @model_validator(mode="after")
+    def _one_origin(self) -> Self:
+        if (self.file is None) == (self.from_ is None):
+            raise PydanticCustomError("one_origin", "needs `file` or `from`, one of the two")
+        return self
+
+
+class Campaign(Model):
+    """Several spots that share takes, under one budget, flight, review and deliver block."""
+
+    manifest: Format = Field(description="Format version.")
+    kind: Literal["campaign"] = Field(description="A campaign.")
+    name: Name = Field(description="Names runs and files.", examples=["alder-winter"])
+    brand: FilePath = Field(description="The brand kit, relative to this file.")
+    description: Text | None = Field(default=None, description="For people.")
+    generate: dict[str, Any] = Field(default_factory=dict, description="Merged over each spot's `generate`.")
+    spots: Annotated[tuple[CampaignSpot, ...], Field(min_length=1)] = Field(description="Its spots.")
+    compliance: Compliance | None = Field(default=None, description="Replaces each spot's.")
+    review: Review | None = Field(default=None, description="Replaces each spot's.")
+    deliver: Annotated[tuple[Deliver, ...], Field(min_length=1)] = Field(description="Replaces each spot's.")
+    naming: Text | None = Field(default=None, description="Pattern of the file names.")
+    budget: Budget = Field(description="For all spots together; replaces each spot's.")
 
 
 # --- brand kit ---
