@@ -5,11 +5,12 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from pathlib import Path
 
+from flows.words_on_screen import check_glyphs, check_layout_of
 from infra.blobs import put_blob
 from infra.clock import Clock, SystemClock
 from infra.errors import (
@@ -23,7 +24,6 @@ from infra.errors import (
 from infra.files import file_digest, place_file
 from infra.ledger import Spending, shot_of, spent_and_reserved
 from infra.media.probe import probe_image
-from infra.media.type_setting import FALLBACK_FONT, missing_characters, unsettable_script
 from infra.records import create_record, read_record
 from infra.runs import last_run
 from infra.selections import read_gates
@@ -129,7 +129,7 @@ def check_manifest(path: Path, overrides: Sequence[str] = ()) -> Checked:
     models, profiles = load_models(), load_profiles()
     pins, images, broken = _measure(loaded)
     judged = [*check_capability(loaded, models, profiles), *broken, *check_images(loaded, images, models)]
-    judged += _check_glyphs(loaded, {pin.name for pin in pins})
+    judged += check_glyphs(loaded, {pin.name for pin in pins})
     errors = _by_stage(said, [p for p in judged if p.severity == "error"], str(path))
     if errors:
         raise ManifestError(errors)
@@ -190,65 +190,12 @@ def _relative(path: Path, folder: Path) -> str:
     return Path(os.path.relpath(path, folder)).as_posix()
 
 
-def _check_glyphs(loaded: LoadedSpot, measured: Collection[str]) -> list[Diagnostic]:
-    """Every character on screen is in the font that draws it: a missing one would be an empty box in the film.
-    `measured`: the files that are sound. Of a font that is not, that is said already."""
-    key = "brand.fonts.latin"
-    font = loaded.files.get(key)
-    usable = key in measured if "latin" in loaded.brand.fonts else True
-    graphics = loaded.spot.graphics
-    texts = {f"graphics.supers[{n}].text": s.text for n, s in enumerate(graphics.supers)}
-    if graphics.end_card is not None:
-        texts |= {f"graphics.end_card.fields.{k}": v for k, v in graphics.end_card.fields.items()}
-    found = []
-    for path, text in texts.items():
-        script = unsettable_script(text)
-        if script is not None:
-            detail, remedy = f"{script} cannot be set right yet", "use a script that is written letter by letter"
-            found.append(Diagnostic("script not set", detail, path, loaded.where(path), remedy))
-            continue
-        if not usable:
-            continue
-        file = font.path if font is not None else FALLBACK_FONT
-        try:
-            missing = missing_characters(file, text)
-        except MediaError as error:
-            found.append(Diagnostic("unusable font", error.detail, key, loaded.where(key), error.remedy))
-            usable = False
-            continue
-        if missing:
-            detail = f"{file.name} has no {', '.join(repr(c) for c in missing)}"
-            remedy = "use other characters, or a font in the brand kit that has them"
-            found.append(Diagnostic("missing character", detail, path, loaded.where(path), remedy))
-    return found
-
-
 def refuse_words_that_do_not_fit(checked: Checked) -> None:
-    """Sets every line on screen as it will be drawn. Part of `validate` and of `run`, before anything is paid; `plan`
-    is quicker without. Raises ManifestError with everything that does not fit or is missing."""
-    from infra.drawing import card_files, card_params, check_layout, super_files, super_params
-
-    loaded = checked.loaded
-    found: dict[str, Diagnostic] = {}
-    spot, brand = loaded.spot, loaded.brand
-    for deliver in spot.deliver:
-        profile = checked.profiles[deliver.profile]
-        jobs = {
-            f"graphics.supers[{n}].text": (super_params(brand, s, 24, profile, deliver.ratio), super_files(brand))
-            for n, s in enumerate(spot.graphics.supers)
-        }
-        card = spot.graphics.end_card
-        if card is not None:
-            jobs["graphics.end_card"] = (card_params(brand, card, 24, profile, deliver.ratio), card_files(brand, card))
-        for path, (params, files) in jobs.items():
-            try:
-                check_layout(params, {name: loaded.files[file].path for name, file in files.items()})
-            except MediaError as error:
-                found.setdefault(
-                    path, Diagnostic("words on screen", error.detail, path, loaded.where(path), error.remedy)
-                )
+    """Part of `validate` and of `run`, before anything is paid; `plan` is quicker without. Raises ManifestError with
+    everything that does not fit or is missing."""
+    found = check_layout_of(checked.loaded, checked.profiles)
     if found:
-        raise ManifestError(list(found.values()))
+        raise ManifestError(found)
 
 
 def make_plan(
