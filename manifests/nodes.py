@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from decimal import Decimal
 
 from manifests.diagnostics import Where
 
@@ -106,3 +107,24 @@ def address(root: Node, steps: Steps) -> str:
             text += f"[{step}]" if isinstance(step, int) else f".{step}"
         node = found[1] if found else None
     return text.removeprefix(".")
+
+
+def as_written(node: Node) -> str:
+    """A value as its author sees it: numbers bare, text in backquotes, shortened."""
+    if not isinstance(node, Scalar):
+        return kind_of(node)
+    text = node.text if len(node.text) <= 60 else node.text[:59] + "…"
+    return text if isinstance(node.value, int | Decimal) and not isinstance(node.value, bool) else f"`{text}`"
+
+
+def kind_of(node: Node) -> str:
+    """What stands there, in words: a list, the number 5, the text `x`."""
+    if isinstance(node, Map):
+        return "a map"
+    if isinstance(node, Items):
+        return "a list"
+    if isinstance(node.value, bool):
+        return f"the word {node.text}"
+    if isinstance(node.value, int | Decimal):
+        return f"the number {as_written(node)}"
+    return "nothing" if node.value is None else f"the text {as_written(node)}"

@@ -15,7 +15,7 @@ from pydantic_core import ErrorDetails
 
 from manifests import schema
 from manifests.diagnostics import Diagnostic, Where, nearest, suggest
-from manifests.nodes import Items, Map, Node, Scalar, Steps, address, child, find, to_data
+from manifests.nodes import Items, Map, Node, Scalar, Steps, address, as_written, child, find, kind_of, to_data
 from manifests.schema import PEOPLE, PROMPT_FIELDS
 
 M = TypeVar("M", bound=BaseModel)
@@ -191,19 +191,19 @@ class _Explainer:
         return Diagnostic("value", detail, address(self._root, steps), node.where, remedy)
 
     def _words(self, error: ErrorDetails, node: Node) -> tuple[str, str]:
-        kind, context, shown = error["type"], error.get("ctx", {}), _shown(node)
+        kind, context, shown = error["type"], error.get("ctx", {}), as_written(node)
         if kind in _BOUNDS:
             name, words = _BOUNDS[kind]
             return f"{words} {context[name]}, is {shown}", ""
         if kind in _KINDS:
             remedy = f"write [{shown.strip('`')}]" if kind == "tuple_type" and isinstance(node, Scalar) else ""
-            return f"must be {_KINDS[kind]}, not {_kind(node)}", remedy
+            return f"must be {_KINDS[kind]}, not {kind_of(node)}", remedy
         match kind:
             case "string_type":
                 remedy = f'put it in quotes: "{node.text}"' if isinstance(node, Scalar) else ""
-                return f"must be text, not {_kind(node)}", remedy
+                return f"must be text, not {kind_of(node)}", remedy
             case "number_wanted" | "whole_wanted":
-                return f"{error['msg']}, not {_kind(node)}", _number_remedy(node, whole=kind == "whole_wanted")
+                return f"{error['msg']}, not {kind_of(node)}", _number_remedy(node, whole=kind == "whole_wanted")
             case "literal_error":
                 return _choice(context, node, shown)
             case "string_pattern_mismatch":
@@ -216,7 +216,7 @@ class _Explainer:
                 return f"longer than {context['max_length']} characters", ""
             case "decimal_max_places":
                 return f"{shown} has more than {context['decimal_places']} decimals", ""
-        return f"{error['msg'][:1].lower()}{error['msg'][1:]}, not {_kind(node)}", ""
+        return f"{error['msg'][:1].lower()}{error['msg'][1:]}, not {kind_of(node)}", ""
 
 
 def _choice(context: dict[str, Any], node: Node, shown: str) -> tuple[str, str]:
@@ -249,25 +249,6 @@ def _number_remedy(node: Node, *, whole: bool) -> str:
 
 def _is_empty(node: Node) -> bool:
     return isinstance(node, Scalar) and node.value is None
-
-
-def _shown(node: Node) -> str:
-    if not isinstance(node, Scalar):
-        return _kind(node)
-    text = node.text if len(node.text) <= 60 else node.text[:59] + "…"
-    return text if isinstance(node.value, int | Decimal) and not isinstance(node.value, bool) else f"`{text}`"
-
-
-def _kind(node: Node) -> str:
-    if isinstance(node, Map):
-        return "a map"
-    if isinstance(node, Items):
-        return "a list"
-    if isinstance(node.value, bool):
-        return f"the word {node.text}"
-    if isinstance(node.value, int | Decimal):
-        return f"the number {_shown(node)}"
-    return "nothing" if node.value is None else f"the text {_shown(node)}"
 
 
 # --- which keys a place takes: read from the models ---
