@@ -10,8 +10,11 @@ from infra.blobs import has_blob, read_blob
 from infra.files import place_file
 from infra.media.steps import STEPS
 from infra.records import read_record
+from infra.selections import read_decisions
 from infra.storage.base import ObjectStore
+from manifests.approvals import said_of_film
 from manifests.catalogue import Profile
+from manifests.digest import digest_json
 from manifests.finish import DeliverableIndex, finish_key
 from manifests.naming import deliverable_index_key, deliverable_name, variant_name
 from manifests.plan import Plan
@@ -34,9 +37,13 @@ def file_name(plan: Plan, spot: Spot, wanted: Deliver, frames: int) -> str:
 def find_deliverable(
     store: ObjectStore, plan: Plan, inputs: Mapping[str, str], profile: Profile, wanted: Deliver
 ) -> tuple[str, DeliverableIndex | None]:
-    """The finish key, and the index that the store has under it, if its files are still there."""
-    key = finish_key(plan, inputs, profile, wanted.ratio, wanted.version, STEPS)
-    where = deliverable_index_key(plan.campaign, variant_name(wanted.ratio, wanted.profile), key[:12])
+    """The finish key, and the index that the store has under it, if its files are still there. What people said of the
+    film is part of the key, for its sidecar tells it; the film itself is not encoded again."""
+    variant = variant_name(wanted.ratio, wanted.profile)
+    said = said_of_film(read_decisions(store, plan.campaign), variant)
+    told = {**inputs, f"{variant}/said": digest_json(said)} if said else inputs
+    key = finish_key(plan, told, profile, wanted.ratio, wanted.version, STEPS)
+    where = deliverable_index_key(plan.campaign, variant, key[:12])
     index = read_record(store, where, DeliverableIndex)
     return key, index if index and all(has_blob(store, blob) for blob in index.files.values()) else None
 

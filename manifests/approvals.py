@@ -148,6 +148,20 @@ def _facts(word: Choice | Rejection, *names: str) -> dict[str, object]:
     return {name: value for name, value in said.items() if value != ""} | {"at": word.at.isoformat()}
 
 
+def said_of_film(said: Sequence[Decisions], variant: str, sha256: str | None = None) -> list[dict[str, object]]:
+    """What people said of a film, oldest first, for sidecars and dailies: of these bytes, or of any."""
+    told = []
+    for record in sorted(said, key=lambda r: r.at):
+        for word in record.words:
+            if word.what == "film" and word.target == variant and sha256 in (None, word.sha256):
+                facts = {
+                    "decision": word.decision, "by": record.by, "reason": ", ".join(word.reasons), "note": word.note,
+                    "person": record.person if record.person != record.by else "",
+                }  # fmt: skip
+                told.append({k: v for k, v in facts.items() if v} | {"at": record.at.isoformat()})
+    return told
+
+
 # --- what a word does to a selection ---
 
 

@@ -13,11 +13,13 @@ from infra.media.ffmpeg import ffmpeg_version
 from infra.media.steps import STEPS
 from infra.media.type_setting import FALLBACK_FONT
 from infra.production import Production, SpokenTake, find_placeholders
+from infra.selections import read_decisions
 from infra.state import StoreState
-from manifests.approvals import words_said
+from manifests.approvals import said_of_film, words_said
 from manifests.digest import digest_json
 from manifests.expand import Want
 from manifests.journal import BlobRef, Selection, StepResult
+from manifests.naming import variant_name
 from manifests.rights import label_rules
 from manifests.schema import Deliver, DisclosureOverride, Rights
 from manifests.walk import Numbered, segment_of, walk_takes
@@ -51,6 +53,7 @@ def build_sidecar(
         "files": {name: {"sha256": b.sha256, "bytes": b.size} for name, b in files.items()},
         "content_id": content[:6],
         "content_sha256": content,
+        **_said(production, wanted, files),
         "shots": [_shot_facts(production, shot, c) for shot, c in circled.items()],
         "speech": [_line_facts(production, take) for take in lines],
         "effects": [_effect_facts(production, number, effects[number]) for number in sorted(effects)],
@@ -64,6 +67,14 @@ def build_sidecar(
         "steps": dict(STEPS),
         "tools": _tools(),
     }
+
+
+def _said(production: Production, wanted: Deliver, files: Mapping[str, BlobRef]) -> dict[str, Any]:
+    """Who let this very film pass, or did not; nothing where nobody spoke."""
+    film = next(blob.sha256 for name, blob in files.items() if name.endswith((".mp4", ".mov")))
+    decisions = read_decisions(production.store, production.plan.campaign)
+    said = said_of_film(decisions, variant_name(wanted.ratio, wanted.profile), film)
+    return {"said": said} if said else {}
 
 
 # --- pictures ---

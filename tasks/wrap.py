@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,9 @@ from infra.errors import ApprovalNeededError, QualityError, ShotrunnerError
 from infra.ledger import spent_and_reserved
 from infra.production import Production
 from infra.records import create_record
+from infra.selections import read_decisions
 from infra.state import StoreState, screened_of
+from manifests.approvals import Decisions, said_of_film
 from manifests.estimate import estimate_seconds
 from manifests.expand import Want
 from manifests.finish import DeliverableIndex, Finished, film_facts
@@ -39,9 +41,9 @@ async def wrap(slate: str, production: Production, finished: Sequence[Finished],
             production.problems.append(_failed_checks(film))
     waiting = await asyncio.to_thread(_undecided, production, finished)
     production.problems += waiting.values()
-    page = await asyncio.to_thread(_dailies, production, finished, list(waiting))
-    dailies = await asyncio.to_thread(put_blob, production.store, "out", page.encode(), "text/html")
     incomplete = await asyncio.to_thread(incomplete_films, production, finished)
+    page = await asyncio.to_thread(_dailies, production, finished, list(waiting), incomplete)
+    dailies = await asyncio.to_thread(put_blob, production.store, "out", page.encode(), "text/html")
     record = _record(production, finished, list(waiting), flow_run, dailies)
     record = record.model_copy(update={"incomplete": incomplete})
     await asyncio.to_thread(create_record, production.store, run_key(record.run_id, "run.json"), record)
@@ -152,7 +154,12 @@ def estimated_seconds(production: Production) -> tuple[int, int] | None:
 # --- dailies: every take of the run, what was circled and why ---
 
 
-def _dailies(production: Production, finished: Sequence[Finished], undecided: Sequence[str]) -> str:
+def _dailies(
+    production: Production,
+    finished: Sequence[Finished],
+    undecided: Sequence[str],
+    incomplete: Mapping[str, Sequence[str]],
+) -> str:
     state = StoreState(production.store, production.clock)
     planner = Planner(state, gates=production.review_gates())
     for want in production.plan.wants:
@@ -167,13 +174,15 @@ def _dailies(production: Production, finished: Sequence[Finished], undecided: Se
         loader=jinja2.FileSystemLoader(TEMPLATES), autoescape=True, undefined=jinja2.StrictUndefined
     )
     poster = next((t["poster"] for g in groups for t in g["takes"] if t["circled"] and g["want"].what == "take"), None)
-    films = [_film(f.index, f.made, poster, "review/" if f.index.key in undecided else "") for f in finished]
+    said = read_decisions(production.store, production.plan.campaign)
+    films = [_film(f.index, f.made, poster, "review/" if f.index.key in undecided else "", said) for f in finished]
     waiting = [w.id for w in production.plan.wants if w.id not in planner.walks]
     return environment.get_template("dailies.html.j2").render(
         plan=production.plan,
         run_id=production.run_id,
         groups=groups,
         films=films,
+        incomplete=incomplete,
         waiting=waiting,
         problems=production.problems,
         spent=production.spent,
@@ -184,7 +193,9 @@ def _dailies(production: Production, finished: Sequence[Finished], undecided: Se
     )
 
 
-def _film(index: DeliverableIndex, made: bool, poster: str | None, folder: str) -> dict[str, Any]:
+def _film(
+    index: DeliverableIndex, made: bool, poster: str | None, folder: str, said: Sequence[Decisions]
+) -> dict[str, Any]:
     film = index.film
     return {
         "index": index,
@@ -193,6 +204,7 @@ def _film(index: DeliverableIndex, made: bool, poster: str | None, folder: str) 
         "facts": film_facts(index.measured),
         "name": film,
         "folder": folder,
+        "words": [_film_words(word) for word in said_of_film(said, index.variant, index.film_sha256)],
         "others": [n for n in sorted(index.files) if n != film],
     }
 
@@ -280,6 +292,13 @@ def _words(selection: Selection | None, number: int) -> list[str]:
             note = f": {said.note}" if said.note else ""
             told.append(f"rejected ({said.reason}) by {_who(said)}{note}" + (", replaced" if said.replace else ""))
     return told
+
+
+def _film_words(word: Mapping[str, Any]) -> str:
+    verdict = "approved" if word["decision"] == "approve" else f"rejected ({word.get('reason', '')})"
+    person = f" ({word['person']})" if "person" in word else ""
+    note = f": {word['note']}" if "note" in word else ""
+    return f"{verdict} by {word['by']}{person}, {word['at'][:16].replace('T', ' ')} UTC{note}"
 
 
 def _who(said: Choice | Rejection) -> str:

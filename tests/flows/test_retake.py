@@ -227,6 +227,13 @@ def test_from_a_gate_to_a_film_and_from_a_rejection_to_another_take(short_film: 
     ended = project.run()
     assert ended.code == 0, ended.text
     assert (out / film.name).read_bytes() == film.read_bytes()
+    assert ended.out.count("0 vendor calls") == 1
+    assert ", 0 play credits; 0 encodes" in ended.out, "only the sidecar is written anew"
+    [word] = json.loads(next(out.glob("*.json")).read_text())["said"]
+    assert (word["decision"], word["by"], word["at"]) == ("approve", "legal", "2026-11-23T14:02:11+00:00")
+    assert "approved by legal" in (out / "dailies.html").read_text()
+    again = project.run()
+    assert "nothing to do" in again.out, again.text
     [shot] = sidecar["shots"]
     assert (shot["take"], shot["circled"]["by"]) == (2, "art")
     assert shot["said"]["circled"]["note"] == "the steam"

@@ -17,9 +17,13 @@ from paper import AT, Paper
 
 from infra.clock import SystemClock
 from infra.production import SpokenTake
+from infra.selections import keep_decisions
 from infra.state import StoreState
+from infra.storage.memory import MemoryStore
+from manifests.approvals import Decisions, Word
 from manifests.expand import Want
 from manifests.journal import BlobRef, StepResult
+from manifests.naming import variant_name
 from manifests.schema import DisclosureOverride, DisclosureReason
 from tasks.sidecar import build_sidecar
 
@@ -43,6 +47,7 @@ class Bought:
         self.production: Any = SimpleNamespace(
             plan=self.prepared.plan, spot=checked.loaded.spot, brand=checked.loaded.brand, cut=checked.cut,
             want=self.wants.__getitem__, state=lambda: StoreState(self.prepared.store, SystemClock()),
+            store=self.prepared.store,
         )  # fmt: skip
 
     def picture(self, want_id: str) -> Any:
@@ -181,6 +186,23 @@ def test_why_there_is_no_label(bought: Bought) -> None:
     graphics = spot.graphics.model_copy(update={"disclosure": signed})
     bought.production.spot = spot.model_copy(update={"graphics": graphics})
     assert bought.sidecar()["disclosure"]["why_not_drawn"] == "switched off by Mara: the page says it"
+
+
+def test_who_let_the_film_pass_and_when(bought: Bought) -> None:
+    assert "said" not in bought.sidecar()
+    deliver = bought.production.spot.deliver[0]
+    variant = variant_name(deliver.ratio, deliver.profile)
+    word = Word(address=variant, what="film", target=variant, sha256=FILM_BLOB.sha256, decision="approve", note="fine")
+    other = word.model_copy(update={"sha256": "0" * 64, "decision": "reject", "reasons": ("logo",)})
+    said = Decisions(campaign=bought.prepared.plan.campaign, by="legal", person="jan", at=AT, words=(word, other))
+    bought.production.store = MemoryStore()
+    keep_decisions(bought.production.store, said)
+    try:
+        assert bought.sidecar()["said"] == [
+            {"decision": "approve", "by": "legal", "note": "fine", "person": "jan", "at": AT.isoformat()}
+        ]
+    finally:
+        bought.production.store = bought.prepared.store
 
 
 def test_it_can_be_told_by_its_content_and_holds_no_time_and_no_place(bought: Bought) -> None:
