@@ -100,6 +100,8 @@ class SafeArea(Row):
 
 
 class VideoSettings(Row):
+    """Profiles of one size with equal settings share encoded sections: what only limits a file stands in `Profile`."""
+
     codec: Literal["h264"]
     profile: str = "high"
     pixel_format: Literal["yuv420p"] = "yuv420p"
@@ -112,8 +114,8 @@ class VideoSettings(Row):
 
 
 class AudioSettings(Row):
-    codec: Literal["aac"]
-    bitrate_kbps: int
+    codec: Literal["aac", "pcm_s24le"]
+    bitrate_kbps: int  # of PCM it follows from the rest
     sample_rate: int = 48000
     channels: int = 2
 
@@ -124,6 +126,10 @@ class Loudness(Row):
     integrated: str
     tolerance: str
     true_peak: str
+    short_term: str | None = None  # the loudest 3 s, for spots too short for their average to say enough
+
+
+Platform = Literal["meta", "tiktok", "google", "linkedin", "snap", "pinterest", "tv"]
 
 
 class Profile(Row):
@@ -131,19 +137,30 @@ class Profile(Row):
 
     name: str
     title: str
+    platforms: tuple[Platform, ...] = ()  # who shows it; their disclosure flags go into the trafficking sheet
+    positions: dict[str, tuple[str, ...]] = {}  # Meta's own names of the places, by publisher platform
     sizes: dict[str, tuple[int, int]]  # by ratio: "16:9" → (1920, 1080)
     rate: str  # "24", "24000/1001"
-    rate_change: Literal["none", "relabel"] = "none"  # relabel: the same frames, shown at the profile's rate
-    lengths_seconds: tuple[int, ...] = ()  # exact lengths taken, counted in frames at 24; empty: any
+    # relabel: the same frames, shown at the profile's rate, the sound at its own speed; speed: the sound as much faster
+    rate_change: Literal["none", "relabel", "speed"] = "none"
+    # A second is a whole number of frames of the profile's rate, rounded: 24 at 23.976, 25 at 25
+    lengths_seconds: tuple[int, ...] = ()  # exact lengths taken; empty: any
+    whole_seconds: bool = False  # any length, but exact to the frame
+    minimum_seconds: int | None = None
     maximum_seconds: int | None = None
     container: Literal["mp4", "mov"] = "mp4"
+    minimum_bytes: int | None = None
     maximum_bytes: int | None = None
-    video: VideoSettings
+    minimum_kbps: int | None = None  # of the whole file, picture and sound
+    video: VideoSettings  # of the film as it is stitched
+    recode: Literal["prores-422-hq"] | None = None  # what its picture is made into last, where H.264 is not taken
     audio: AudioSettings
     loudness: Loudness
     edit_list: Literal["allowed", "none"] = "allowed"
     safe_area: SafeArea
     captions: tuple[Literal["srt", "vtt", "burned"], ...] = ()
+    named_by: Literal["pattern", "ad_id"] = "pattern"  # ad_id: the file's whole name, letters and digits
+    longest_name: int | None = None  # characters without the ending
     source: str
     as_of: str
     notes: str = ""
@@ -151,3 +168,8 @@ class Profile(Row):
     @property
     def frame_rate(self) -> Fraction:
         return Fraction(self.rate)
+
+    @property
+    def frames_per_second(self) -> int:
+        """What the trade counts as a second: a 30 at 23.976 is 720 frames."""
+        return round(self.frame_rate)

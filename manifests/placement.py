@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from decimal import Decimal
+from fractions import Fraction
 
 from manifests.catalogue import Profile
 from manifests.diagnostics import Diagnostic, suggest
@@ -73,15 +74,39 @@ def _check_size(loaded: LoadedSpot, path: str, deliver: Deliver, profile: Profil
 
 
 def _check_length(loaded: LoadedSpot, path: str, profile: Profile, frames: int) -> Iterator[Diagnostic]:
+    """In frames at the profile's rate: that many of ours are shown there, whatever they last at 24."""
     where = loaded.where(f"{path}.profile")
-    seconds = f"{Decimal(frames) / FILM_RATE:.3f}".rstrip("0").rstrip(".")
-    if profile.lengths_seconds and frames not in {length * FILM_RATE for length in profile.lengths_seconds}:
+    second = profile.frames_per_second
+    has = f"the film has {frames} frames ({_seconds(frames, second)} s"
+    has += ")" if second == FILM_RATE else f" at {second} frames a second)"
+
+    def problem(detail: str, remedy: str) -> Diagnostic:
+        return Diagnostic("length not taken", detail, f"{path}.profile", where, f"{remedy}, or leave the profile out")
+
+    allowed = [length * second for length in profile.lengths_seconds]
+    if profile.whole_seconds and frames % second:
+        allowed = [frames // second * second or second, (frames // second + 1) * second]
+    if allowed and frames not in allowed:
         wanted = " or ".join(str(length) for length in profile.lengths_seconds)
-        nearest = min(profile.lengths_seconds, key=lambda length: abs(length * FILM_RATE - frames)) * FILM_RATE
-        detail = f"{profile.name} runs exactly {wanted} s; the film has {frames} frames ({seconds} s)"
+        exactly = f"exactly {wanted} s" if wanted else "whole seconds, exact to the frame"
+        nearest = min(allowed, key=lambda length: abs(length - frames))
         verb = "shorten" if frames > nearest else "lengthen"
-        remedy = f"{verb} it by {abs(frames - nearest)} frames to {nearest}, or leave the profile out"
-        yield Diagnostic("length not taken", detail, f"{path}.profile", where, remedy)
-    if profile.maximum_seconds is not None and frames > profile.maximum_seconds * FILM_RATE:
-        detail = f"{profile.name} takes at most {profile.maximum_seconds} s; the film has {seconds} s"
-        yield Diagnostic("length not taken", detail, f"{path}.profile", where, "shorten it, or leave the profile out")
+        by = f"{verb} it by {abs(frames - nearest)} frames to {nearest}"
+        if second != FILM_RATE:
+            by += f" (written durations of {_seconds(nearest, FILM_RATE)} s together)"
+        yield problem(f"{profile.name} runs {exactly}; {has}", by)
+    if profile.maximum_seconds is not None and frames > profile.maximum_seconds * second:
+        took = f"; the film has {_seconds(frames, second)} s"
+        yield problem(f"{profile.name} takes at most {profile.maximum_seconds} s{took}", "shorten it")
+    if profile.minimum_seconds is not None and frames < profile.minimum_seconds * second:
+        took = f"; the film has {_seconds(frames, second)} s"
+        yield problem(f"{profile.name} takes at least {profile.minimum_seconds} s{took}", "lengthen it")
+
+
+def _seconds(frames: int, rate: int) -> str:
+    return f"{Decimal(frames) / rate:.3f}".rstrip("0").rstrip(".")
+
+
+def sound_speed(profile: Profile) -> Fraction:
+    """How much faster the sound of the film is played, at its own pitch: 25/24 where 24 frames are shown at 25."""
+    return profile.frame_rate / FILM_RATE if profile.rate_change == "speed" else Fraction(1)

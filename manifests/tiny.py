@@ -26,7 +26,7 @@ def shrink_wants(wants: tuple[Want, ...], scale: int) -> tuple[Want, ...]:
 
 
 def shrink_profile(profile: Profile, scale: int) -> Profile:
-    """Small frames need few bits: the least rate that a placement asks for is left out, everything else stays."""
+    """Small frames need few bits: the least rate and size that a placement asks for are left out, all else stays."""
     if scale == 1:
         return profile
     sizes = {
@@ -34,4 +34,4 @@ def shrink_profile(profile: Profile, scale: int) -> Profile:
         for ratio, (width, height) in profile.sizes.items()
     }
     video = profile.video.model_copy(update={"minimum_kbps": None})
-    return profile.model_copy(update={"sizes": sizes, "video": video})
+    return profile.model_copy(update={"sizes": sizes, "video": video, "minimum_kbps": None, "minimum_bytes": None})

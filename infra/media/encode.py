@@ -1,7 +1,7 @@
-"""The picture and the mix as one deliverable: AAC beside untouched video packets, both presenting exactly the film.
+"""The picture and the mix as one deliverable: sound beside untouched video packets, both presenting exactly the film.
 
-Encoders delay: one edit-list entry per track hides that (delivery sheet §3.2). The file is measured before it is
-given out.
+Only television's files are encoded once more, into ProRes. Encoders delay: one edit-list entry per track hides that
+(delivery sheet §3.2). The file is measured before it is given out.
 """
 
 from __future__ import annotations
@@ -20,6 +20,12 @@ from infra.media.probe import probe_video
 from manifests.catalogue import AudioSettings
 
 PRIMING_SAMPLES = 1024  # what ffmpeg's AAC encoder puts before the sound
+# From 8 bit 4:2:0; never scaled, so that the only arithmetic is that of the missing lines of colour.
+RAISE = (
+    "scale=flags=bicubic+accurate_rnd+bitexact:in_range=tv:out_range=tv,format=yuv422p10le,"
+    "setparams=color_primaries=bt709:color_trc=bt709:colorspace=bt709:range=tv"
+)
+PRORES_HQ = ("-c:v", "prores_ks", "-profile:v", "3", "-vendor", "apl0", "-threads:v", "1", "-flags:v", "+bitexact")
 PLAIN_KEYS = frozenset({"title", "artist", "album", "comment", "copyright", "date", "description", "genre", "synopsis"})
 
 
@@ -27,6 +33,7 @@ class Params(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     container: Literal["mp4", "mov"] = "mp4"
+    recode: Literal["prores-422-hq"] | None = None
     audio: AudioSettings
     edit_list: Literal["allowed", "none"] = "allowed"
     frames: int = Field(gt=0)
@@ -79,19 +86,14 @@ def count_samples(path: Path) -> tuple[int, int]:
 
 
 def _arguments(params: Params, inputs: Mapping[str, Path]) -> list[str]:
-    audio = params.audio
-    # A padded tail would be heard as length: the last packet's surplus is cut by its edit.
-    sound = ["-c:a", audio.codec, "-b:a", f"{audio.bitrate_kbps}k", "-ar", str(audio.sample_rate)]
-    sound += ["-ac", str(audio.channels)]
     flags = ["+faststart"]
     if params.edit_list == "none":
-        # The delay is taken off the mix instead, so that what is heard still falls on the picture.
-        sound += ["-af", f"atrim=start_sample={PRIMING_SAMPLES},asetpts=N/SR/TB"]
         flags.append("+negative_cts_offsets")
     if not PLAIN_KEYS.issuperset(params.metadata):
         flags.append("+use_metadata_tags")  # without it ffmpeg drops unknown keys silently
     arguments = ["-threads", "1", "-i", str(inputs["picture"]), "-i", str(inputs["mix"])]
-    arguments += ["-map", "0:v:0", "-map", "1:a:0", "-dn", "-sn", "-c:v", "copy", *sound]
+    arguments += ["-map", "0:v:0", "-map", "1:a:0", "-dn", "-sn"]
+    arguments += [*_picture_arguments(params), *_sound_arguments(params)]
     arguments += ["-map_metadata", "-1", "-map_chapters", "-1", "-fflags", "+bitexact", "-flags:a", "+bitexact"]
     for key, value in sorted(params.metadata.items()):
         arguments += ["-metadata", f"{key}={value}"]
@@ -99,6 +101,28 @@ def _arguments(params: Params, inputs: Mapping[str, Path]) -> list[str]:
     if params.edit_list == "none":
         arguments += ["-use_editlist", "0"]
     return [*arguments, "-write_tmcd", "0", "-f", params.container]
+
+
+def _picture_arguments(params: Params) -> list[str]:
+    if params.recode is None:
+        return ["-c:v", "copy"]
+    rate = Fraction(params.rate)
+    ticks = rate.numerator * (512 if rate.denominator == 1 else 1)
+    clock = ["-r", params.rate, "-fps_mode", "cfr", "-video_track_timescale", str(ticks)]
+    return ["-filter_threads", "1", "-vf", RAISE, *PRORES_HQ, *clock]
+
+
+def _sound_arguments(params: Params) -> list[str]:
+    audio = params.audio
+    sound = ["-c:a", audio.codec, "-ar", str(audio.sample_rate), "-ac", str(audio.channels)]
+    if audio.codec != "aac":
+        return sound
+    # A padded tail would be heard as length: the last packet's surplus is cut by its edit.
+    sound += ["-b:a", f"{audio.bitrate_kbps}k"]
+    if params.edit_list == "none":
+        # The delay is taken off the mix instead, so that what is heard still falls on the picture.
+        sound += ["-af", f"atrim=start_sample={PRIMING_SAMPLES},asetpts=N/SR/TB"]
+    return sound
 
 
 def _check_presented(params: Params, film: Path) -> None:

@@ -17,6 +17,7 @@ from manifests.catalogue import Profile
 
 SYNC_SECONDS = Fraction(3, 1000)  # for profiles without edit lists
 AAC_FRAME_SECONDS = Fraction(1024, 48000)
+RECODED = {"prores-422-hq": ("prores", "hq", "yuv422p10le")}
 CONTAINER_NAME = "mov,mp4,m4a,3gp,3g2,mj2"
 
 
@@ -82,13 +83,21 @@ def _check_container(profile: Profile, facts: VideoFacts) -> Iterator[Check]:
     if profile.maximum_bytes is not None:
         limit = profile.maximum_bytes
         yield Check("size on disk", f"at most {limit} bytes", f"{facts.size} bytes", facts.size <= limit)
+    if profile.minimum_bytes is not None:
+        limit = profile.minimum_bytes
+        yield Check("least size on disk", f"at least {limit} bytes", f"{facts.size} bytes", facts.size >= limit)
+    if profile.minimum_kbps is not None:
+        kbps = int(facts.size * 8 / facts.seconds / 1000) if facts.seconds else 0
+        wanted = f"at least {profile.minimum_kbps} kbit/s"
+        yield Check("bit rate of the file", wanted, f"{kbps} kbit/s", kbps >= profile.minimum_kbps)
 
 
 def _check_picture(params: Params, facts: VideoFacts) -> Iterator[Check]:
     video = params.profile.video
-    yield Check("codec", video.codec, facts.codec, facts.codec == video.codec)
-    yield Check("codec profile", video.profile, facts.profile.lower(), facts.profile.lower() == video.profile)
-    yield Check("pixel format", video.pixel_format, facts.pixel_format, facts.pixel_format == video.pixel_format)
+    made = RECODED.get(params.profile.recode or "", (video.codec, video.profile, video.pixel_format))
+    found = (facts.codec, facts.profile.lower(), facts.pixel_format)
+    for name, wanted, is_now in zip(("codec", "codec profile", "pixel format"), made, found, strict=True):
+        yield Check(name, wanted, is_now, is_now == wanted)
     width, height = params.profile.sizes[params.ratio]
     size = (facts.width, facts.height)
     yield Check("picture size", f"{width}x{height}", f"{size[0]}x{size[1]}", size == (width, height))
@@ -97,9 +106,9 @@ def _check_picture(params: Params, facts: VideoFacts) -> Iterator[Check]:
     yield Check("rotation", "none", f"{facts.rotation} degrees" if facts.rotation else "none", facts.rotation == 0)
     tags = (facts.primaries, facts.transfer, facts.matrix)
     span = "full" if facts.full_range else "limited"
-    found = f"{tags[0]}/{tags[1]}/{tags[2]}, {span} range"
+    colour = f"{tags[0]}/{tags[1]}/{tags[2]}, {span} range"
     tagged = tags == ("bt709",) * 3 and not facts.full_range
-    yield Check("colour", "bt709/bt709/bt709, limited range", found, tagged)
+    yield Check("colour", "bt709/bt709/bt709, limited range", colour, tagged)
     kbps = facts.bit_rate // 1000
     if video.minimum_kbps is not None:
         wanted = f"at least {video.minimum_kbps} kbit/s"
@@ -117,12 +126,20 @@ def _check_length(params: Params, facts: VideoFacts) -> Iterator[Check]:
     frames = params.frames or facts.frames
     if params.frames:
         yield Check("frames", str(frames), str(facts.frames), facts.frames == frames)
-    allowed = [seconds * round(rate) for seconds in profile.lengths_seconds]
+    second = round(rate)
+    allowed = [seconds * second for seconds in profile.lengths_seconds]
+    if profile.whole_seconds:
+        wanted = f"whole seconds of {second} frames"
+        yield Check("whole seconds", wanted, f"{facts.frames} frames", facts.frames > 0 and facts.frames % second == 0)
     if allowed:
         wanted = " or ".join(f"{s} s ({f} frames)" for s, f in zip(profile.lengths_seconds, allowed, strict=True))
         yield Check("length sold", wanted, f"{facts.frames} frames", facts.frames in allowed)
+    if profile.minimum_seconds is not None:
+        shortest = profile.minimum_seconds * second
+        wanted = f"at least {profile.minimum_seconds} s ({shortest} frames)"
+        yield Check("shortest length", wanted, f"{facts.frames} frames", facts.frames >= shortest)
     if profile.maximum_seconds is not None:
-        longest = profile.maximum_seconds * round(rate)
+        longest = profile.maximum_seconds * second
         wanted = f"at most {profile.maximum_seconds} s ({longest} frames)"
         yield Check("longest length", wanted, f"{facts.frames} frames", facts.frames <= longest)
     yield from _check_presented(profile, facts, frames / rate)
@@ -153,7 +170,7 @@ def _check_sound(params: Params, facts: VideoFacts, loudness: Loudness | None, d
         yield Check("sound", f"{audio.codec}, {audio.channels} channels", damage or "no sound", ok=False)
         return
     track = facts.audio[0]
-    wanted, found = f"{audio.codec} LC", f"{track.codec} {track.profile}".strip()
+    wanted, found = f"{audio.codec}{' LC' if audio.codec == 'aac' else ''}", f"{track.codec} {track.profile}".strip()
     yield Check("sound codec", wanted, found, found == wanted)
     wanted = f"{audio.channels} channels, {audio.sample_rate} Hz"
     found = f"{track.channels} channels, {track.sample_rate} Hz"
@@ -166,6 +183,10 @@ def _check_sound(params: Params, facts: VideoFacts, loudness: Loudness | None, d
         # ebur128 tells three decimals: the binary form of a number must not decide
         ok = abs(loudness.integrated - integrated) <= tolerance + 1e-6 and not loudness.silent
         yield Check("loudness", f"{target.integrated} LUFS +/- {target.tolerance}", heard, ok)
+    if target.short_term is not None and not params.silent:
+        loud = f"{loudness.short_term_max:.2f} LUFS"
+        ok = loudness.short_term_max <= float(target.short_term) + 1e-6
+        yield Check("loudest three seconds", f"at most {target.short_term} LUFS", loud, ok)
     peak = f"{loudness.true_peak:.2f} dBTP"
     yield Check("true peak", f"at most {target.true_peak} dBTP", peak, loudness.true_peak <= float(target.true_peak))
 
@@ -184,6 +205,7 @@ def _measured(facts: VideoFacts, loudness: Loudness | None) -> dict[str, object]
     return {
         "lufs": round(loudness.integrated, 2) if loudness else None,
         "true_peak": loudness.true_peak if loudness else None,
+        "short_term": round(loudness.short_term_max, 2) if loudness else None,
         "frames": facts.frames,
         "rate": str(facts.rate),
         "presented_seconds": {

@@ -258,8 +258,8 @@ def test_small_sizes_are_even_and_never_nothing(pixels: int, scale: int) -> None
 def test_a_small_profile_asks_for_no_least_rate_and_is_else_the_same() -> None:
     for profile in load_profiles().values():
         small = shrink_profile(profile, 8)
-        assert small.video.minimum_kbps is None
-        same = {"sizes": profile.sizes, "video": profile.video}
+        assert (small.video.minimum_kbps, small.minimum_kbps, small.minimum_bytes) == (None, None, None)
+        same = {name: getattr(profile, name) for name in ("sizes", "video", "minimum_kbps", "minimum_bytes")}
         assert small.model_copy(update=same) == profile
         assert shrink_profile(profile, 1) is profile
 

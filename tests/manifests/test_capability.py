@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from fractions import Fraction
 
 import pytest
 
 from manifests.capability import ImageFacts, check_capability, check_images
 from manifests.diagnostics import Diagnostic
 from manifests.loaded import LoadedSpot
+from manifests.placement import sound_speed
 from manifests.ratecard import load_models, load_profiles
 
 Load = Callable[..., LoadedSpot]
@@ -253,6 +255,35 @@ def test_ctv_runs_exact_lengths_in_frames(load_film: Load) -> None:
     found = only(load_film({"youtube-instream": "ctv-generic", "duration: 5\n": "duration: 5.042\n"}))
     assert "361 frames" in found.detail
     assert "shorten it by 1 frames to 360" in found.remedy
+
+
+def test_europe_counts_25_frames_a_second(load_film: Load) -> None:
+    """The film's 360 frames last 14.4 s there: what is written has to be 4 % longer than what is sold."""
+    found = only(load_film({"youtube-instream": "broadcast-eu"}))
+    assert found.detail == (
+        "broadcast-eu runs whole seconds, exact to the frame; the film has 360 frames (14.4 s at 25 frames a second)"
+    )
+    assert found.remedy.startswith("shorten it by 10 frames to 350 (written durations of 14.583 s together)")
+    assert judge(load_film({"youtube-instream": "broadcast-eu", "duration: 5\n": "duration: 5.625\n"})) == []
+    assert judge(load_film({"youtube-instream": "broadcast-us"})) == []  # 24 of ours are a second at 23.976
+    found = only(load_film({"youtube-instream": "broadcast-us", "duration: 5\n": "duration: 5.042\n"}))
+    assert "shorten it by 1 frames to 360" in found.remedy
+
+
+def test_a_film_too_long_or_too_short_for_its_placement(load_film: Load) -> None:
+    found = only(load_film({"youtube-instream": "youtube-bumper"}))
+    assert found.detail == "youtube-bumper takes at most 6 s; the film has 15 s"
+    assert found.address == "deliver[0].profile"
+    short = {"    duration: 5\n": "    duration: 1\n", "duration: 6\n": "duration: 1\n", "duration: 4,": "duration: 1,"}
+    short |= {"duration: 5, prompt": "duration: 1, prompt"}
+    tiktok = {IN_RATIO[1]: 'tiktok-infeed, ratio: "16:9"'}
+    found = [d for d in judge(load_film({**short, **tiktok})) if d.summary == "length not taken"]
+    assert [d.detail for d in found] == ["tiktok-infeed takes at least 5 s; the film has 3 s"]
+
+
+@pytest.mark.parametrize(("name", "speed"), [("broadcast-eu", Fraction(25, 24)), ("broadcast-us", 1), ("meta-feed", 1)])
+def test_sound_is_faster_only_where_the_picture_is(name: str, speed: Fraction) -> None:
+    assert sound_speed(load_profiles()[name]) == speed
 
 
 def test_a_ceiling_below_the_placement(load_film: Load) -> None:

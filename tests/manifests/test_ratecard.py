@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from infra.media.safe import safe_box
 from manifests import ratecard
 from manifests.catalogue import ModelCard, Price, SecondsSold
 from manifests.ratecard import (
@@ -176,7 +177,6 @@ def test_the_shortest_length_that_covers(seconds: int, sold: SecondsSold) -> Non
 
 
 def test_the_three_placements() -> None:
-    assert list(PROFILES) == ["ctv-generic", "master-4k", "youtube-instream"]
     youtube, ctv, master = PROFILES["youtube-instream"], PROFILES["ctv-generic"], PROFILES["master-4k"]
     assert (youtube.loudness.integrated, youtube.loudness.true_peak) == ("-14", "-1")
     assert (ctv.loudness.integrated, ctv.loudness.tolerance, ctv.loudness.true_peak) == ("-24", "2", "-2")
@@ -186,13 +186,62 @@ def test_the_three_placements() -> None:
     assert master.sizes["9:16"] == (2160, 3840)
 
 
+def test_the_placements_that_are_sold() -> None:
+    assert set(PROFILES) == {
+        "meta-feed", "meta-stories", "meta-reels", "tiktok-infeed", "youtube-instream", "youtube-bumper",
+        "youtube-shorts", "linkedin-feed", "snap-single", "pinterest-standard", "ctv-generic", "broadcast-us",
+        "broadcast-eu", "vertical-common", "master-4k",
+    }  # fmt: skip
+    assert PROFILES["meta-reels"].safe_area.bottom == "35"
+    assert PROFILES["meta-feed"].sizes["4:5"] == (1080, 1350)
+    assert PROFILES["linkedin-feed"].captions == ("srt",)
+    assert (PROFILES["tiktok-infeed"].minimum_kbps, PROFILES["tiktok-infeed"].maximum_bytes) == (516, 500_000_000)
+    assert PROFILES["snap-single"].loudness.integrated == "-16"
+    us, eu = PROFILES["broadcast-us"], PROFILES["broadcast-eu"]
+    assert (us.loudness.integrated, us.frames_per_second, us.named_by, us.longest_name) == ("-24", 24, "ad_id", 12)
+    assert (eu.loudness.integrated, eu.loudness.short_term, eu.frames_per_second) == ("-23", "-18", 25)
+    assert (us.rate_change, eu.rate_change) == ("relabel", "speed")
+
+
+def test_what_is_seen_on_phones_shares_its_encoded_picture() -> None:
+    """Files of one size with equal settings share sections: only television asks for something else."""
+    settings: dict[tuple[int, int], set[str]] = {}
+    for profile in PROFILES.values():
+        if "tv" not in profile.platforms and profile.name != "master-4k":
+            assert profile.frame_rate == 24
+            for size in profile.sizes.values():
+                settings.setdefault(size, set()).add(profile.video.model_dump_json())
+    assert len(settings) == 5
+    assert all(len(found) == 1 for found in settings.values())
+
+
+def test_one_vertical_file_keeps_to_the_strictest_of_four() -> None:
+    common = PROFILES["vertical-common"]
+    others = [PROFILES[name] for name in ("meta-reels", "meta-stories", "tiktok-infeed", "youtube-shorts")]
+    for edge in ("top", "bottom", "left", "right"):
+        assert Decimal(getattr(common.safe_area, edge)) == max(Decimal(getattr(o.safe_area, edge)) for o in others)
+    assert common.minimum_seconds == max(o.minimum_seconds or 0 for o in others)
+    assert common.maximum_seconds == min(o.maximum_seconds for o in others if o.maximum_seconds)
+    assert common.maximum_bytes == min(o.maximum_bytes for o in others if o.maximum_bytes)
+    assert common.minimum_kbps == max(o.minimum_kbps or 0 for o in others)
+    assert set(common.platforms) == {platform for o in others for platform in o.platforms}
+
+
 @pytest.mark.parametrize("profile", PROFILES.values(), ids=lambda profile: profile.name)
 def test_every_profile_holds_together(profile: ratecard.Profile) -> None:
     assert (ratecard.PROFILES / f"{profile.name}.yaml").exists()
     assert profile.source
-    assert profile.as_of
+    assert datetime.date.fromisoformat(profile.as_of)
+    assert profile.sizes
+    assert bool(profile.platforms) != (profile.name == "master-4k")
+    assert bool(profile.positions) == ("meta" in profile.platforms)
+    assert (profile.minimum_seconds or 0) <= (profile.maximum_seconds or 10**9)
+    assert (profile.minimum_bytes or 0) <= (profile.maximum_bytes or 10**15)
+    assert (profile.named_by == "ad_id") == (profile.longest_name is not None)
     video = profile.video
     assert (video.crf is None) != (video.bitrate_kbps is None)
+    if profile.recode or profile.audio.codec != "aac":
+        assert profile.container == "mov"
     if video.bitrate_kbps:
         assert (video.minimum_kbps or 0) <= video.bitrate_kbps <= (video.maximum_kbps or video.bitrate_kbps)
     for ratio, (width, height) in profile.sizes.items():
@@ -202,6 +251,10 @@ def test_every_profile_holds_together(profile: ratecard.Profile) -> None:
     assert (profile.rate_change == "none") == (profile.frame_rate == 24)
     for edge in ("top", "bottom", "left", "right"):
         assert 0 <= Decimal(getattr(profile.safe_area, edge)) < 50
+    for width, height in profile.sizes.values():
+        box = safe_box(width, height, **{k: Decimal(v) for k, v in profile.safe_area.model_dump().items()})
+        assert box.width >= width * 3 // 4, "room for a line of words"
+        assert box.height >= height // 2, "room for a picture"
     if profile.maximum_bytes and video.maximum_kbps and profile.lengths_seconds:
         kbps = video.maximum_kbps + profile.audio.bitrate_kbps
         assert kbps * 125 * max(profile.lengths_seconds) < profile.maximum_bytes
