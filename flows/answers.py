@@ -14,7 +14,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from flows.prepare import Checked, Prepared
+from flows.checking import Checked
+from flows.prepare import Prepared
 from infra.errors import ShotrunnerError
 from infra.run_events import latest_events
 from infra.runs import last_run

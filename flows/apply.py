@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from flows import views
+from flows.checking import refuse_words_that_do_not_fit
 from flows.costs import refuse_unexplained
-from flows.prepare import Prepared, refuse_over_budget, refuse_words_that_do_not_fit, store_inputs
+from flows.prepare import Prepared, refuse_over_budget, store_inputs
 from infra.blobs import read_blob
 from infra.clock import SystemClock
 from infra.console import CONSOLE, RunConsole

@@ -14,17 +14,16 @@ from cyclopts import Parameter, validators
 from pydantic import ValidationError
 
 from flows import cli_costs, cli_words, views
+from flows.checking import check_manifest, refuse_words_that_do_not_fit
 from flows.cli_words import UsageError as ShotrunnerUsageError
 from flows.prepare import (
     Prepared,
-    check_manifest,
     make_plan,
     prepare_stored,
     read_plan_file,
     refuse_drift,
     refuse_moved_prices,
     refuse_over_budget,
-    refuse_words_that_do_not_fit,
 )
 from infra.errors import BudgetExceededError, ShotrunnerError
 from manifests.diagnostics import ManifestError

@@ -1,29 +1,25 @@
-"""Manifest path → plan: load, check, measure files, compare with the lock, read the store. No Prefect, no task, and no
-vendor call."""
+"""Manifest path → plan: check, compare with the lock, read the store. No Prefect, no task, and no vendor call."""
 
 from __future__ import annotations
 
 import json
-import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from pathlib import Path
 
-from flows.words_on_screen import check_glyphs, check_layout_of
+from flows.checking import Checked, check_manifest, relative
 from infra.blobs import put_blob
 from infra.clock import Clock, SystemClock
 from infra.errors import (
     BudgetExceededError,
-    MediaError,
     PreconditionFailedError,
     ReferenceDriftError,
     ShotrunnerError,
     StalePlanError,
 )
-from infra.files import file_digest, place_file
+from infra.files import place_file
 from infra.ledger import Spending, shot_of, spent_and_reserved
-from infra.media.probe import probe_image
 from infra.records import create_record, read_record
 from infra.runs import last_run
 from infra.selections import read_gates
@@ -33,15 +29,8 @@ from infra.state import StoreState
 from infra.storage import open_store
 from infra.storage.base import ObjectStore
 from manifests.approvals import Decisions
-from manifests.capability import check_capability, check_images
-from manifests.catalogue import ModelCard, Profile
-from manifests.diagnostics import Diagnostic, ManifestError, sort_diagnostics
 from manifests.digest import digest_bytes
-from manifests.expand import Services, Want, expand_spot
-from manifests.images import ImageFacts
-from manifests.lint import lint_spot
-from manifests.load import read_spot
-from manifests.loaded import FileUse, LoadedSpot
+from manifests.expand import Services, Want, expand_campaign
 from manifests.lock import (
     Lock,
     LockedFile,
@@ -57,7 +46,6 @@ from manifests.lock import (
 from manifests.naming import lock_key, manifest_key, plan_key
 from manifests.paths import find_root
 from manifests.plan import (
-    FilePin,
     Options,
     Plan,
     Planner,
@@ -67,40 +55,9 @@ from manifests.plan import (
     per_shot_credits,
     totals_of,
 )
-from manifests.ratecard import load_models, load_profiles, rate_card_date, rate_card_digest
-from manifests.timing import Cut, cut_of
+from manifests.ratecard import rate_card_date, rate_card_digest
+from manifests.timing import cut_of
 from manifests.tiny import shrink_wants
-
-CONTENT_TYPES = {
-    ".png": "image/png",
-    ".jpg": "image/jpeg",
-    ".jpeg": "image/jpeg",
-    ".webp": "image/webp",
-    ".wav": "audio/wav",
-    ".flac": "audio/flac",
-    ".mp3": "audio/mpeg",
-    ".m4a": "audio/mp4",
-    ".ttf": "font/ttf",
-    ".otf": "font/otf",
-    ".svg": "image/svg+xml",
-    ".pdf": "application/pdf",
-    ".json": "application/json",
-}
-
-
-IMAGES = ("reference", "logo")
-
-
-@dataclass(frozen=True)
-class Checked:
-    """A manifest that can be planned: nothing in it is wrong, and every file was measured."""
-
-    loaded: LoadedSpot
-    models: Mapping[str, ModelCard]
-    profiles: Mapping[str, Profile]
-    files: tuple[FilePin, ...]
-    cut: Cut
-    warnings: tuple[Diagnostic, ...]
 
 
 @dataclass(frozen=True)
@@ -119,83 +76,6 @@ class Prepared:
     @property
     def home(self) -> Path:
         return self.checked.loaded.root / ".shotrunner"
-
-
-def check_manifest(path: Path, overrides: Sequence[str] = ()) -> Checked:
-    """Everything `validate` does. Raises ManifestError with every problem at once; touches no network and no store."""
-    loaded, said = read_spot(path, overrides)
-    if loaded is None:
-        raise ManifestError(said)
-    models, profiles = load_models(), load_profiles()
-    pins, images, broken = _measure(loaded)
-    judged = [*check_capability(loaded, models, profiles), *broken, *check_images(loaded, images, models)]
-    judged += check_glyphs(loaded, {pin.name for pin in pins})
-    errors = _by_stage(said, [p for p in judged if p.severity == "error"], str(path))
-    if errors:
-        raise ManifestError(errors)
-    warnings = (*loaded.warnings, *(p for p in judged if p.severity == "warning"), *lint_spot(loaded))
-    return Checked(loaded, models, profiles, pins, cut_of(loaded.spot, models), warnings)
-
-
-def _by_stage(said: Sequence[Diagnostic], judged: Sequence[Diagnostic], shown: str) -> list[Diagnostic]:
-    """What is capable comes after what is written and before money and rights, which have exit codes of their own.
-    What was said of a key is not said again."""
-    told = {(p.address, p.summary) for p in said}
-    news = [p for p in judged if (p.address, p.summary) not in told]
-    written, last = [p for p in said if p.exit_code == 2], [p for p in said if p.exit_code != 2]
-    return [*written, *sort_diagnostics(news, shown), *last]
-
-
-def _measure(loaded: LoadedSpot) -> tuple[tuple[FilePin, ...], dict[str, ImageFacts], list[Diagnostic]]:
-    pins, images, broken = [], {}, []
-    for name, use in sorted(loaded.files.items()):
-        try:
-            pin, facts = _measure_file(loaded, name, use)
-        except MediaError as error:
-            summary = "unusable image" if use.role in IMAGES else "empty file"
-            broken.append(Diagnostic(summary, error.detail, name, use.where, error.remedy))
-        except OSError as error:
-            detail = f"{use.path.name} cannot be read: {error.strerror}"
-            broken.append(Diagnostic("file not readable", detail, name, use.where, "allow it to be read"))
-        else:
-            pins.append(pin)
-            if facts is not None:
-                images[name] = facts
-    return tuple(pins), images, broken
-
-
-def _measure_file(loaded: LoadedSpot, name: str, use: FileUse) -> tuple[FilePin, ImageFacts | None]:
-    size = use.path.stat().st_size
-    content_type = CONTENT_TYPES.get(use.path.suffix.lower(), "application/octet-stream")
-    facts = None
-    if use.role in IMAGES:
-        info = probe_image(use.path)
-        content_type = f"image/{info.format}"  # what it is, whatever it is called: the vendor checks
-        facts = ImageFacts(width=info.width, height=info.height, format=info.format.upper(), bytes=size)
-    elif size == 0:
-        raise MediaError(f"{use.path.name} has 0 bytes", remedy="export it again")
-    pin = FilePin(
-        name=name,
-        path=_relative(use.path, loaded.path.parent),
-        sha256=file_digest(use.path),
-        size=size,
-        content_type=content_type,
-        width=facts.width if facts else None,
-        height=facts.height if facts else None,
-    )
-    return pin, facts
-
-
-def _relative(path: Path, folder: Path) -> str:
-    return Path(os.path.relpath(path, folder)).as_posix()
-
-
-def refuse_words_that_do_not_fit(checked: Checked) -> None:
-    """Part of `validate` and of `run`, before anything is paid; `plan` is quicker without. Raises ManifestError with
-    everything that does not fit or is missing."""
-    found = check_layout_of(checked.loaded, checked.profiles)
-    if found:
-        raise ManifestError(found)
 
 
 def make_plan(
@@ -239,17 +119,17 @@ def absolute_store(store: str, root: Path) -> str:
 
 def _locked(checked: Checked, accepted: Sequence[str]) -> tuple[Lock, tuple[str, ...]]:
     """The lock as it is wanted now, and what has changed against the one on disk, in words."""
-    loaded = checked.loaded
+    campaign = checked.campaign
     files = {
         pin.name: LockedFile(
-            name=loaded.files[pin.name].name, path=pin.path, sha256=pin.sha256, bytes=pin.size, width=pin.width,
+            name=campaign.files[pin.name].name, path=pin.path, sha256=pin.sha256, bytes=pin.size, width=pin.width,
             height=pin.height,
         )
         for pin in checked.files
     }  # fmt: skip
     used = [checked.models[name] for name in sorted(_used_models(checked))]
     lock = make_lock(files, used, rate_card_digest(), rate_card_date())
-    old = read_lock(loaded.path)
+    old = read_lock(campaign.path)
     if old is None:
         return lock, ()
     drift = compare_lock(accept(old, lock, accepted), lock)
@@ -257,12 +137,14 @@ def _locked(checked: Checked, accepted: Sequence[str]) -> tuple[Lock, tuple[str,
 
 
 def _used_models(checked: Checked) -> set[str]:
-    spot, brand = checked.loaded.spot, checked.loaded.brand
-    used = {spot.generate.model, *(shot.model for shot in spot.shots if shot.model)}
-    if spot.generate.keyframe is not None:
-        used.add(spot.generate.keyframe.model)
-    if spot.sound.voiceover is not None:
-        used.add(brand.voices[spot.sound.voiceover.voice].model)
+    used: set[str] = set()
+    for _, loaded in checked.parts:
+        spot, brand = loaded.spot, loaded.brand
+        used |= {spot.generate.model, *(shot.model for shot in spot.shots if shot.model)}
+        if spot.generate.keyframe is not None:
+            used.add(spot.generate.keyframe.model)
+        if spot.sound.voiceover is not None:
+            used.add(brand.voices[spot.sound.voiceover.voice].model)
     return used
 
 
@@ -310,7 +192,7 @@ def _plan(
     loaded = checked.loaded
     spot = loaded.spot
     pins = {pin.name: pin.sha256 for pin in checked.files}
-    wants = shrink_wants(expand_spot(loaded, checked.cut, checked.models, pins, services), options.picture_scale)
+    wants = shrink_wants(expand_campaign(checked.campaign, checked.models, pins, services), options.picture_scale)
     rebuy = options.rebuy_unknown or spot.generate.retry.on_unknown == "rebuy"
     gates = read_gates(store, spot.name, spot.review, auto=options.approve == "auto", said=said)
     planner = Planner(state, rebuy=rebuy, before=_wanted_before(store, spot.name), gates=gates)
@@ -321,11 +203,11 @@ def _plan(
     spending = spent_and_reserved(store, spot.name, paid=paid)
     totals = totals_of(
         wants, planner.actions, spent=spending.total, budget=budget,
-        screen_seconds=str(Decimal(checked.cut.frames) / 24), spent_first=spending.total_of(again=False),
+        screen_seconds=str(Decimal(_screen_frames(checked)) / 24), spent_first=spending.total_of(again=False),
     )  # fmt: skip
     plan = Plan(
         campaign=spot.name,
-        manifest=_relative(loaded.path, loaded.root),
+        manifest=relative(checked.campaign.path, loaded.root),
         overrides=overrides,
         manifest_digest=digest_bytes(loaded.manifest_bytes),
         lock_digest=lock_digest(lock),
@@ -333,6 +215,7 @@ def _plan(
         ledger_position=planner.position,
         positions=planner.positions,
         spot=spot.model_dump(mode="json", by_alias=True),
+        sources=tuple(source.source for source in checked.campaign.sources),
         brand=loaded.brand.model_dump(mode="json", by_alias=True),
         files=checked.files,
         video_service=services.video,
@@ -342,11 +225,19 @@ def _plan(
         totals=totals,
         per_shot=per_shot_credits(wants, planner.actions),
         per_shot_spent={} if spot.budget.per_shot is None else _spent_on(spending, wants),
-        not_applied=loaded.not_applied,
+        not_applied=checked.campaign.not_applied,
         notices=_notices(checked, services),
         options=options,
     )
     return plan, planner
+
+
+def _screen_frames(checked: Checked) -> int:
+    """Of all films together. Lengths differ only where shots come and go."""
+    return sum(
+        len(source.source.matrix.cells) * cut_of(source.parts[0][1].spot, checked.models).frames
+        for source in checked.campaign.sources
+    )
 
 
 def _spent_on(spending: Spending, wants: Sequence[Want]) -> dict[str, int]:
@@ -409,9 +300,9 @@ def store_inputs(prepared: Prepared, *, lock_beside: bool = True) -> str:
     checked, plan, store = prepared.checked, prepared.plan, prepared.store
     text = format_lock(prepared.lock).encode()
     if lock_beside:
-        place_file(lock_path(checked.loaded.path), digest_bytes(text), lambda: text, remedy=LOCK_REMEDY)
+        place_file(lock_path(checked.campaign.path), digest_bytes(text), lambda: text, remedy=LOCK_REMEDY)
     for pin in checked.files:
-        put_blob(store, "ref", checked.loaded.files[pin.name].path, pin.content_type)
+        put_blob(store, "ref", checked.campaign.files[pin.name].path, pin.content_type)
     _put_once(store, manifest_key(plan.campaign, plan.manifest_digest), checked.loaded.manifest_bytes, "text/yaml")
     _put_once(store, lock_key(plan.campaign, plan.manifest_digest), text, "application/json")
     digest = plan.digest

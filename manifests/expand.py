@@ -14,14 +14,15 @@ from fractions import Fraction
 from typing import Any
 
 from manifests.catalogue import ModelCard
+from manifests.films import Source, Variant
 from manifests.journal import Record, What
-from manifests.loaded import LoadedSpot
+from manifests.loaded import LoadedCampaign, LoadedSpot
 from manifests.policy import fallback_classes
 from manifests.prompts import compose_still, compose_video
 from manifests.ratecard import native_size, price_effect, price_speech, price_still, price_take, still_size
 from manifests.schema import Shot
 from manifests.spoken import spoken_text
-from manifests.timing import FILM_RATE, Cut, ShotCut
+from manifests.timing import FILM_RATE, Cut, ShotCut, cut_of
 
 OUT_FRAME = "out-frame/1"  # step and version: a new ffmpeg must not change what a continued shot is called
 SPEECH_FORMAT = "mp3_44100_128"  # sold on every plan of the vendor (audio sheet §1.3)
@@ -76,30 +77,68 @@ def find_blanks(value: Any) -> Iterator[Mapping[str, Any]]:
             yield from find_blanks(item)
 
 
-def fill_blanks(value: Any, pictures: Mapping[str, str]) -> Any:
+def fill_blanks(value: Any, pictures: Mapping[str, str], trims: Mapping[str, int] | None = None) -> Any:
     """The request with every blank replaced by the place-holder of a picture that exists. `pictures` maps a want's id
-    to the sha256 of its circled still or take; raises KeyError while one is missing."""
+    to the sha256 of its circled still or take; raises KeyError while one is missing. `trims`: how many frames later
+    than planned a circled take is shown, so that its out frame is the last one shown."""
     if isinstance(value, Mapping):
         if "from" in value and "what" in value:
             source = pictures[value["from"]]
             if value["what"] == "circled-still":
                 return {"sha256": source}
-            return {"derived": OUT_FRAME, "source": source, "frame": value["frame"]}
-        return {key: fill_blanks(item, pictures) for key, item in value.items()}
+            later = (trims or {}).get(value["from"], 0)
+            return {"derived": OUT_FRAME, "source": source, "frame": value["frame"] + later}
+        return {key: fill_blanks(item, pictures, trims) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [fill_blanks(item, pictures) for item in value]
+        return [fill_blanks(item, pictures, trims) for item in value]
     return value
 
 
+ALONE = Variant(Source(data={}), ())
+
+
+def expand_campaign(
+    campaign: LoadedCampaign, models: Mapping[str, ModelCard], pins: Mapping[str, str], services: Services
+) -> tuple[Want, ...]:
+    """Every want of every variant of every spot, each once, and after what it needs. A shot is bought as long as the
+    longest of its variants shows it."""
+    wants: dict[str, Want] = {}
+    needed = frames_needed(campaign, models)
+    for source in campaign.sources:
+        for variant, loaded in source.parts:
+            longest = {shot.id: needed.get(variant.shot(shot.id), 0) for shot in loaded.spot.shots}
+            cut = cut_of(loaded.spot, models, longest)
+            for want in expand_spot(loaded, cut, models, pins, services, variant):
+                wants.setdefault(want.id, want)
+    return tuple(wants.values())
+
+
+def frames_needed(campaign: LoadedCampaign, models: Mapping[str, ModelCard]) -> dict[str, int]:
+    """Frames of a take by the shot's address; cut-downs only show what others buy."""
+    needed: dict[str, int] = {}
+    for source in campaign.sources:
+        for variant, loaded in source.parts if not source.source.takes_of else ():
+            for shot in cut_of(loaded.spot, models).shots:
+                address = variant.shot(shot.id)
+                needed[address] = max(needed.get(address, 0), shot.frames_needed)
+    return needed
+
+
 def expand_spot(
-    loaded: LoadedSpot, cut: Cut, models: Mapping[str, ModelCard], pins: Mapping[str, str], services: Services
+    loaded: LoadedSpot,
+    cut: Cut,
+    models: Mapping[str, ModelCard],
+    pins: Mapping[str, str],
+    services: Services,
+    variant: Variant = ALONE,
 ) -> tuple[Want, ...]:
     """Every want of a spot, sound first, then shot by shot in dependency order. `pins` gives the sha256 of each file by
-    its path in the YAML (`references.kettle.file`). The manifest has been checked: nothing here is refused."""
-    wants = [*_speech(loaded, models, services), *_effects(loaded, models, services)]
+    its name, which is its path in the YAML and what that depends on. The manifest has been checked: nothing here is
+    refused. A cut-down wants no pictures of its own."""
+    wants = [*_speech(loaded, models, services, variant), *_effects(loaded, models, services, variant)]
     shots = {shot.id: shot for shot in loaded.spot.shots}
-    for shot_cut in cut.shots:
-        wants += _pictures(loaded, shots[shot_cut.id], shot_cut, cut, models, pins, services)
+    for shot_cut in cut.shots if not variant.source.takes_of else ():
+        wants += _pictures(loaded, shots[shot_cut.id], shot_cut, cut, models, pins, services, variant)
     return tuple(wants)
 
 
@@ -111,19 +150,21 @@ def _pictures(
     models: Mapping[str, ModelCard],
     pins: Mapping[str, str],
     services: Services,
+    variant: Variant,
 ) -> Iterator[Want]:
     spot, generate = loaded.spot, loaded.spot.generate
     card = models[shot.model or generate.model]
     base_seed = generate.seed if shot.seed is None else shot.seed
     retry = {"attempts": generate.retry.attempts, "rerolls": generate.retry.rerolls}
+    address = variant.shot(shot.id)
     start: Mapping[str, Any] | None = None
     if shot.continues is not None:
         before = next(c for c in cut.shots if c.id == shot.continues)
-        start = {"from": f"{shot.continues}/take", "what": "out-frame", "frame": before.out_frame}
+        start = {"from": f"{variant.shot(shot.continues)}/take", "what": "out-frame", "frame": before.out_frame}
     elif shot.start_image is not None:
-        start = {"sha256": pins[f"references.{shot.start_image}.file"]}
+        start = {"sha256": pins[variant.file(f"references.{shot.start_image}.file")]}
     elif generate.keyframe is not None:
-        start = {"from": f"{shot.id}/still", "what": "circled-still"}
+        start = {"from": f"{address}/still", "what": "circled-still"}
         still = models[generate.keyframe.model]
         ratio = still_size(still, generate.ratio)
         if ratio is None:  # checked before: see manifests.capability
@@ -135,11 +176,12 @@ def _pictures(
         }
         if shot.references:
             body["referenceImages"] = [
-                {"uri": {"sha256": pins[f"references.{name}.file"]}, "tag": name} for name in shot.references
+                {"uri": {"sha256": pins[variant.file(f"references.{name}.file")]}, "tag": name}
+                for name in shot.references
             ]
         width, height = (int(n) for n in ratio.split(":"))
         yield Want(
-            id=f"{shot.id}/still", address=shot.id, what="still", service=services.video, model=still.id,
+            id=f"{address}/still", address=address, what="still", service=services.video, model=still.id,
             endpoint="/v1/text_to_image", body=body, base_seed=base_seed, count=generate.keyframe.options,
             width=width, height=height, credits=price_still(still, ratio), mode="still", **retry,
         )  # fmt: skip
@@ -159,7 +201,7 @@ def _pictures(
         body["promptImage"] = start
     width, height = (int(n) for n in size.split(":"))
     take = Want(
-        id=f"{shot.id}/take", address=shot.id, what="take", service=services.video, model=card.id, endpoint=path,
+        id=f"{address}/take", address=address, what="take", service=services.video, model=card.id, endpoint=path,
         body=body, base_seed=base_seed if card.seed else None, count=shot.takes or generate.takes,
         seconds=shot_cut.seconds_to_buy, frames=shot_cut.frames_needed, width=width, height=height,
         credits=price_take(card, path, size, shot_cut.seconds_to_buy),
@@ -191,7 +233,9 @@ def _from_model(take: Want, card: ModelCard, ratio: str, base_seed: int) -> Want
     return take.model_copy(update=changes)
 
 
-def _speech(loaded: LoadedSpot, models: Mapping[str, ModelCard], services: Services) -> Iterator[Want]:
+def _speech(
+    loaded: LoadedSpot, models: Mapping[str, ModelCard], services: Services, variant: Variant
+) -> Iterator[Want]:
     voiceover = loaded.spot.sound.voiceover
     if voiceover is None:
         return
@@ -199,21 +243,25 @@ def _speech(loaded: LoadedSpot, models: Mapping[str, ModelCard], services: Servi
     card = models[voice.model]
     for line in voiceover.lines:
         text = spoken_text(line.text, voice.say)
+        address = variant.line(line.id)
         yield Want(
-            id=f"{line.id}/line", address=line.id, what="speech", service=services.sound, model=card.id,
+            id=f"{address}/line", address=address, what="speech", service=services.sound, model=card.id,
             endpoint=f"/v1/text-to-speech/{voice.voice_id}/with-timestamps?output_format={SPEECH_FORMAT}",
             body={"text": text, "model_id": card.id}, base_seed=loaded.spot.generate.seed, count=1,
             attempts=loaded.spot.generate.retry.attempts, credits=price_speech(card, len(text)), mode="speech",
         )  # fmt: skip
 
 
-def _effects(loaded: LoadedSpot, models: Mapping[str, ModelCard], services: Services) -> Iterator[Want]:
+def _effects(
+    loaded: LoadedSpot, models: Mapping[str, ModelCard], services: Services, variant: Variant
+) -> Iterator[Want]:
     card = next(m for m in models.values() if m.makes == "effect" and m.retired is None)
     for number, effect in enumerate(loaded.spot.sound.effects, 1):
         if effect.prompt is None:
             continue
+        address = variant.effect(effect.id or f"{effect.at}-{number}")
         yield Want(
-            id=f"{effect.at}-{number}/effect", address=f"{effect.at}-{number}", what="effect", service=services.sound,
+            id=f"{address}/effect", address=address, what="effect", service=services.sound,
             model=card.id, endpoint=f"/v1/sound-generation?output_format={SPEECH_FORMAT}",
             body={"text": effect.prompt, "duration_seconds": _plain(effect.duration), "model_id": card.id},
             base_seed=None, count=1, attempts=loaded.spot.generate.retry.attempts,

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from pathlib import Path
-from typing import Generic, TypeVar
+from typing import TypeVar
 
 import yaml
 
@@ -25,13 +25,14 @@ from manifests.paths import collect_files, find_root, resolve_file
 from manifests.problems import repair, validate
 from manifests.rights import check_rights
 from manifests.schema import Brand, Model, Spot
-from manifests.unbuilt import LATER_KINDS, brand_not_applied, not_applied, refuse_unbuilt
+from manifests.unbuilt import LATER_KINDS, brand_not_applied, not_applied
 from manifests.upgrade import upgrade_tree
 
 __all__ = ["FileUse", "LoadedSpot", "load_brand", "load_data", "load_spot", "parse_yaml", "read_spot"]
 
 M = TypeVar("M", bound=Model)
 
+KINDS = ("spot", "brand", "campaign")
 MAX_BYTES = 1_000_000  # a manifest of a thousand shots has a third of this
 MAX_VALUES = 100_000  # with every alias written out
 MAX_ALIASES = 100
@@ -72,103 +73,144 @@ def load_spot(path: Path, overrides: Sequence[str] = ()) -> LoadedSpot:
 def read_spot(path: Path, overrides: Sequence[str] = ()) -> tuple[LoadedSpot | None, list[Diagnostic]]:
     """The same for who goes on judging: what could be read, and its errors stage by stage. None when manifest or brand
     kit make no sense even with misspelt keys put right; raises ManifestError only for a file that is no YAML at all."""
+    page = read_page(path, overrides)
+    problems = page.problems
+    tree = check_page(page.tree, "spot", problems)
+    if tree is None:
+        return None, sort_diagnostics(problems, page.shown)
+    brand = load_named_brand(page, tree, problems)
+    loaded, found = read_variant(page, tree, brand, problems)
+    return loaded, found
+
+
+@dataclass(slots=True)
+class Page:
+    """A manifest's text as a tree, before anything is known of it."""
+
+    path: Path  # absolute
+    shown: str  # as it was given
+    raw: bytes
+    tree: Node
+    root: Path
+    problems: list[Diagnostic]
+
+
+@dataclass(frozen=True, slots=True)
+class NamedBrand:
+    path: Path
+    kit: Brand
+    tree: Node
+
+
+def read_page(path: Path, overrides: Sequence[str] = ()) -> Page:
+    """Raises ManifestError for a file that is no YAML at all."""
     shown, raw = str(path), read_bytes(path)
     tree, problems = parse_yaml(decode_text(raw, shown), shown)
     tree, found = apply_overrides(tree, overrides, parse_yaml)
-    problems += found
-    spot = _checked_file(Spot, "spot", tree, problems)
     path = path.absolute()
-    root = find_root(path)
-    brand_path, brand = _load_named_brand(spot.tree, path.parent, root, shown, problems)
-    if spot.value is None or brand is None or brand.value is None:
-        return None, sort_diagnostics(problems, shown)
-    files, found = collect_files(spot.value, spot.tree, path.parent, brand.value, brand.tree, brand_path.parent, root)
+    return Page(path, shown, raw, tree, find_root(path), [*problems, *found])
+
+
+def read_variant(
+    page: Page, tree: Node, brand: NamedBrand | None, before: Sequence[Diagnostic] = ()
+) -> tuple[LoadedSpot | None, list[Diagnostic]]:
+    """A spot without look-ups, and its errors stage by stage, those found `before` among the first."""
+    problems = list(before)
+    value, tree = validated(Spot, tree, problems)
+    if value is None or brand is None:
+        return None, sort_diagnostics(problems, page.shown)
+    files, found = collect_files(value, tree, page.path.parent, brand.kit, brand.tree, brand.path.parent, page.root)
     loaded = LoadedSpot(
-        path, root, spot.value, brand.value, brand_path, raw, files,
-        not_applied=(*not_applied(spot.tree), *brand_not_applied(brand.tree)), tree=spot.tree, brand_tree=brand.tree,
+        page.path, page.root, value, brand.kit, brand.path, page.raw, files,
+        not_applied=(*not_applied(tree), *brand_not_applied(brand.tree)), tree=tree, brand_tree=brand.tree,
     )  # fmt: skip
     stages = [problems, [*found, *check_references(loaded)], check_rights(loaded)]
-    ordered = [problem for stage in stages for problem in sort_diagnostics(stage, shown)]
+    ordered = [problem for stage in stages for problem in sort_diagnostics(stage, page.shown)]
     errors = [problem for problem in ordered if problem.severity == "error"]
     warnings = [problem for problem in ordered if problem.severity == "warning"]
-    return replace(loaded, warnings=tuple(sort_diagnostics(warnings, shown))), errors
+    return replace(loaded, warnings=tuple(sort_diagnostics(warnings, page.shown))), errors
 
 
 def load_brand(path: Path) -> Brand:
     """A brand kit by itself."""
     tree, problems = parse_yaml(read_text(path), str(path))
-    brand = _checked_file(Brand, "brand", tree, problems)
-    if brand.value is None or problems:
+    checked = check_page(tree, "brand", problems)
+    brand = validated(Brand, checked, problems)[0] if checked is not None else None
+    if brand is None or problems:
         raise ManifestError(sort_diagnostics(problems, str(path)))
-    return brand.value
+    return brand
 
 
-@dataclass(frozen=True, slots=True)
-class _Checked(Generic[M]):
-    """`value` is there although problems were found where keys were only misspelt: later checks go on with it."""
-
-    tree: Node
-    value: M | None = None
-
-
-def _checked_file(model: type[M], kind: str, tree: Node, problems: list[Diagnostic]) -> _Checked[M]:
+def check_page(tree: Node, kind: str, problems: list[Diagnostic]) -> Node | None:
+    """The tree in the current format; None when it is no file of this kind."""
     problems += find_secrets(tree)
     if not isinstance(tree, Map):
         what = "a list" if isinstance(tree, Items) else "empty" if tree.value is None else "a single value"
         detail = f"the file is {what}; a manifest is a map of `key: value` lines"
         problems.append(Diagnostic("not a map", detail, "", tree.where, "`shotrunner init` writes one to start from"))
-        return _Checked(tree)
+        return None
     stop = _other_kind(tree, kind)
-    unbuilt = refuse_unbuilt(tree) if kind == "spot" and not stop else []
-    problems += stop + unbuilt
     upgraded, found = upgrade_tree(tree)
+    problems += [*stop, *found]
+    return None if stop or found else upgraded
+
+
+def validated(model: type[M], tree: Node, problems: list[Diagnostic]) -> tuple[M | None, Node]:
+    """The model is there although problems were found where keys were only misspelt: later checks go on with it."""
+    value, found = validate(model, tree)
     problems += found
-    if stop or found or any(problem.address in ("kind", "variants") for problem in unbuilt):
-        return _Checked(tree)
-    value, found = validate(model, upgraded)
-    said = {problem.where for problem in unbuilt}
-    problems += [problem for problem in found if problem.where not in said]
     if value is None:
-        said |= {problem.where for problem in found}
-        upgraded = repair(model, upgraded)
-        value, found = validate(model, upgraded)
+        said = {problem.where for problem in found}
+        tree = repair(model, tree)
+        value, found = validate(model, tree)
         problems += [problem for problem in found if problem.where not in said]
-    return _Checked(upgraded, value)
+    return value, tree
+
+
+def kind_of(tree: Node) -> str:
+    """What the file says it is; empty when it does not."""
+    entry = child(tree, "kind") if isinstance(tree, Map) else None
+    return str(entry[1].value) if entry and isinstance(entry[1], Scalar) else ""
 
 
 def _other_kind(tree: Map, kind: str) -> list[Diagnostic]:
     entry = child(tree, "kind")
     found = entry[1].value if entry and isinstance(entry[1], Scalar) else None
-    if entry is None or found == kind or (kind == "spot" and found in LATER_KINDS) or not isinstance(found, str):
+    if entry is None or found == kind or not isinstance(found, str):
         return []
-    if found in ("spot", "brand"):
-        detail = f"this file is a {found}, and a {kind} is wanted here"
+    if found in LATER_KINDS:
+        detail = f"`kind: {found}` is not built yet"
+        return [Diagnostic("not built yet", detail, "kind", entry[1].where, LATER_KINDS[found])]
+    if found in KINDS:
+        detail, remedy = f"this file is a {found}, and a {kind} is wanted here", ""
     else:
-        detail = f"unknown kind `{found}`{suggest(found, ('spot', 'brand'))}"
-    remedy = "kinds: spot, brand" if found not in ("spot", "brand") else ""
+        detail, remedy = f"unknown kind `{found}`{suggest(found, KINDS)}", f"kinds: {', '.join(KINDS)}"
     return [Diagnostic("kind", detail, "kind", entry[1].where, remedy)]
 
 
-def _load_named_brand(
-    tree: Node, base: Path, root: Path, shown: str, problems: list[Diagnostic]
-) -> tuple[Path, _Checked[Brand] | None]:
+def load_named_brand(page: Page, tree: Node, problems: list[Diagnostic]) -> NamedBrand | None:
+    """The brand kit that the manifest names; what is wrong with it joins the problems."""
     entry = child(tree, "brand")
     text = entry[1].value if entry and isinstance(entry[1], Scalar) else None
     if entry is None or not isinstance(text, str) or not text:
-        return base, None
-    path = resolve_file(text, base, root)
+        return None
+    path = resolve_file(text, page.path.parent, page.root)
     if not isinstance(path, Path):
         summary, detail, remedy = path
         problems.append(Diagnostic(summary, detail, "brand", entry[1].where, remedy))
-        return base, None
-    brand_shown = str(Path(shown).parent / text)
+        return None
+    shown = str(Path(page.shown).parent / text)
     try:
-        brand_tree, found = parse_yaml(read_text(path, brand_shown), brand_shown)
+        brand_tree, found = parse_yaml(read_text(path, shown), shown)
     except ManifestError as problem:
         problems += problem.diagnostics
-        return path, None
+        return None
     problems += found
-    return path, _checked_file(Brand, "brand", brand_tree, problems)
+    checked = check_page(brand_tree, "brand", problems)
+    if checked is None:
+        return None
+    kit, checked = validated(Brand, checked, problems)
+    return None if kit is None else NamedBrand(path, kit, checked)
 
 
 def load_data(path: Path) -> object:

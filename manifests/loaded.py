@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from manifests.diagnostics import Diagnostic, Where
 from manifests.nodes import Map, Node, Steps, address, find, parse_steps
 from manifests.schema import Brand, Spot
 
-Role = Literal["reference", "audio", "font", "logo", "card", "document", "music"]
+if TYPE_CHECKING:
+    from manifests.films import Source, Variant
+
+Role = Literal["reference", "audio", "font", "logo", "card", "document", "music", "copy", "table", "spot"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,3 +63,31 @@ class LoadedSpot:
         if len(steps) > 1 and steps[0] == "brand":
             return self.brand_tree, steps[1:]
         return self.tree, steps
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedSource:
+    """One spot of a campaign. `parts` are as few variants as show every shot, line and word in every form it has."""
+
+    source: Source
+    template: Node = field(repr=False)
+    parts: tuple[tuple[Variant, LoadedSpot], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedCampaign:
+    """A manifest as it was read: one spot, its variants, or several spots. Keys of `files` are names of pins: the path
+    in the YAML, with the values of the axes that it depends on."""
+
+    path: Path
+    name: str
+    sources: tuple[LoadedSource, ...]
+    files: Mapping[str, FileUse]
+    warnings: tuple[Diagnostic, ...] = ()
+    not_applied: tuple[str, ...] = ()
+    notices: tuple[str, ...] = ()
+
+    @property
+    def lead(self) -> LoadedSpot:
+        """The first variant of the first spot: what all share (budget, review, brand) is in it."""
+        return self.sources[0].parts[0][1]

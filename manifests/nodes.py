@@ -6,7 +6,7 @@ Knows nothing of YAML's syntax (that is `manifests.load`) and nothing of what th
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 
@@ -128,3 +128,34 @@ def kind_of(node: Node) -> str:
     if isinstance(node.value, int | Decimal):
         return f"the number {as_written(node)}"
     return "nothing" if node.value is None else f"the text {as_written(node)}"
+
+
+def keep_items(node: Map, path: Sequence[str], keep: Callable[[Node], bool]) -> Map:
+    """The tree with only those items of the list at `path` that are wanted; what does not change is shared."""
+    entry = node.entries.get(path[0])
+    if entry is None:
+        return node
+    where, below = entry
+    if len(path) > 1:
+        changed: Node = keep_items(below, path[1:], keep) if isinstance(below, Map) else below
+    elif isinstance(below, Items) and not all(keep(item) for item in below.items):
+        changed = Items(below.where, [item for item in below.items if keep(item)])
+    else:
+        changed = below
+    return node if changed is below else Map(node.where, {**node.entries, path[0]: (where, changed)})
+
+
+def items_at(node: Node, *path: str) -> list[Node]:
+    """The items of the list at `path`; none when there is no list."""
+    for key in path:
+        entry = child(node, key)
+        if entry is None:
+            return []
+        node = entry[1]
+    return node.items if isinstance(node, Items) else []
+
+
+def data_at(node: Node, key: str) -> object:
+    """Plain data under a key; None when there is none."""
+    entry = child(node, key)
+    return to_data(entry[1]) if entry else None

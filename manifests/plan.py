@@ -15,9 +15,20 @@ from pydantic import Field
 from manifests.approvals import ReviewGates, Waiting, chosen_bytes
 from manifests.digest import digest_json
 from manifests.expand import Want, fill_blanks, find_blanks
+from manifests.films import Source
 from manifests.journal import Record, Result, Selection, TakeHistory, TakeState, What
 from manifests.schema import Brand, Spot
-from manifests.walk import Numbered, Screened, Walk, best_take, circled_number, falls_back, segment_of, walk_takes
+from manifests.walk import (
+    Numbered,
+    Screened,
+    Walk,
+    best_take,
+    circled_number,
+    falls_back,
+    segment_of,
+    trim_of,
+    walk_takes,
+)
 
 
 class StateReader(Protocol):
@@ -101,7 +112,8 @@ class Plan(Record):
     rate_card: str
     ledger_position: str
     positions: Mapping[str, str]  # what the position is a digest of: state by take key, choice by segment key
-    spot: Mapping[str, Any]
+    spot: Mapping[str, Any]  # the first film's: budget, review and brand are everybody's
+    sources: tuple[Source, ...] = ()
     brand: Mapping[str, Any]
     files: tuple[FilePin, ...]
     video_service: str
@@ -175,6 +187,7 @@ class Planner:
         self.walks: dict[str, Walk] = {}
         self.pictures: dict[str, str] = {}  # sha256 of the circled still or take, by want id
         self.circled: dict[str, int] = {}  # its number
+        self.trims: dict[str, int] = {}  # frames into it at which the cut begins to show it
         self.selections: dict[str, Selection | None] = {}  # by want id
         self.waiting: dict[str, Waiting] = {}  # by want id: there is something to look at, and nobody has decided
 
@@ -185,7 +198,7 @@ class Planner:
             reason = self._reason_of_blank(want, missing)
             self.actions += [_blank_action(want, number, missing, reason) for number in range(1, want.count + 1)]
             return
-        body = fill_blanks(want.body, self.pictures)
+        body = fill_blanks(want.body, self.pictures, self.trims)
         selection = self._selection(want, body)
         walk = walk_takes(want, body, self._history, self._state.screening, selection, self._state.living_leases())
         self.walks[want.id] = walk
@@ -211,6 +224,7 @@ class Planner:
             return
         self.pictures[want.id] = chosen.result.blob.sha256
         self.circled[want.id] = chosen.number
+        self.trims[want.id] = trim_of(want, chosen, selection)
 
     def _choose_fallback(self, want: Want, fallback: Want) -> None:
         """The picture of the other model stands for the shot."""
@@ -218,6 +232,7 @@ class Planner:
         if fallback.id in self.pictures:
             self.pictures[want.id] = self.pictures.pop(fallback.id)
             self.circled[want.id] = self.circled.pop(fallback.id)
+            self.trims[want.id] = self.trims.pop(fallback.id)
             self.selections[want.id] = self.selections.pop(fallback.id)
         elif fallback.id in self.waiting:
             self.waiting[want.id] = self.waiting.pop(fallback.id)
@@ -275,6 +290,7 @@ def _words_of(selection: Selection | None) -> str:
         return ""
     choice = selection.circled
     words = [f"{choice.take}:{choice.sha256}"] if choice and choice.by != "score" else []
+    words += [f"from frame {choice.trim}"] if choice and choice.trim else []
     words += [f"not {r.take}{', another' if r.replace else ''}" for r in selection.rejected]
     words += [f"{selection.extra_takes} more"] if selection.extra_takes else []
     words += [f"{number} again" for number in selection.retried]

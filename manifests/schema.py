@@ -388,6 +388,7 @@ class Voiceover(Model):
 class Effect(Model):
     """Bought from `prompt`, or given as `file`. `gain` is the level in the mix, in dB."""
 
+    id: Identifier | None = Field(default=None, description="Its name; else the shot and its number, `pour-1`.")
     at: Identifier = Field(description="A shot, `start` or `end`.")
     offset: Seconds = Field(default=Decimal(0), description="Seconds after that.")
     duration: Duration = Field(description="Seconds.")

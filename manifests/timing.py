@@ -57,7 +57,7 @@ class ShotCut:
 
 @dataclass(frozen=True, slots=True)
 class Join:
-    """A dissolve: film frames [at, at + frames) show both shots. A plain cut is no join."""
+    """A dissolve, dip or wipe: film frames [at, at + frames) show both shots. A plain cut is no join."""
 
     kind: str
     at: int
@@ -125,8 +125,8 @@ def dissolve_halves(frames: int) -> tuple[int, int]:
     return frames // 2, frames - frames // 2
 
 
-def cut_of(spot: Spot, models: Mapping[str, ModelCard]) -> Cut:
-    """The cut, shots in the film's order.
+def cut_of(spot: Spot, models: Mapping[str, ModelCard], longest: Mapping[str, int] | None = None) -> Cut:
+    """The cut, shots in the film's order. `longest`: by shot, the frames that another film needs of the same take.
 
     A length that the model does not sell (or an unknown model) still gives whole seconds: `manifests.capability` has
     refused it with its line by then.
@@ -137,7 +137,7 @@ def cut_of(spot: Spot, models: Mapping[str, ModelCard]) -> Cut:
     for shot in spot.shots:
         before = next((dissolve_halves(j.frames)[0] for j in joins if j.later == shot.id), 0)
         after = next((dissolve_halves(j.frames)[1] for j in joins if j.earlier == shot.id), 0)
-        shots.append(_cut_shot(spot, shot, cue, before, after, models))
+        shots.append(_cut_shot(spot, shot, cue, before, after, models, (longest or {}).get(shot.id, 0)))
         cue += screen_frames(shot.duration)
     frames = film_frames(spot)
     card = (cue, frames) if spot.graphics.end_card else None
@@ -145,8 +145,8 @@ def cut_of(spot: Spot, models: Mapping[str, ModelCard]) -> Cut:
 
 
 def _joins(spot: Spot) -> tuple[Join, ...]:
-    """Dissolves between neighbours; every other kind is a plain cut until it is built."""
-    wanted = {t.between: t for t in spot.edit.transitions if t.kind == "dissolve"}
+    """Whatever kind: a dip and a wipe take frames of both shots as a dissolve does."""
+    wanted = {t.between: t for t in spot.edit.transitions if t.kind != "cut"}
     joins, boundary = [], 0
     for earlier, later in zip(spot.shots, spot.shots[1:], strict=False):
         boundary += screen_frames(earlier.duration)
@@ -157,11 +157,13 @@ def _joins(spot: Spot) -> tuple[Join, ...]:
     return tuple(joins)
 
 
-def _cut_shot(spot: Spot, shot: Shot, cue: int, before: int, after: int, models: Mapping[str, ModelCard]) -> ShotCut:
+def _cut_shot(
+    spot: Spot, shot: Shot, cue: int, before: int, after: int, models: Mapping[str, ModelCard], longest: int
+) -> ShotCut:
     screen = screen_frames(shot.duration)
     shown = before + screen + after
-    in_frame = 1 if shot.continues else 0
-    needed = in_frame + shown
+    in_frame = screen_frames(shot.in_) + (1 if shot.continues else 0)
+    needed = max(in_frame + shown, longest)
     seconds, saving_frames, saving_seconds = _to_buy(shot, needed, models.get(shot.model or spot.generate.model))
     return ShotCut(
         id=shot.id,

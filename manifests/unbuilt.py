@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from manifests.diagnostics import Diagnostic
 from manifests.nodes import Items, Map, Node, Scalar, Steps, address, find
+from manifests.scripts import unknown_fonts
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,11 +23,9 @@ def _other_than(*values: object) -> Callable[[object], bool]:
 
 
 NOT_APPLIED: tuple[NotApplied, ...] = (
-    NotApplied("copy", "texts by locale come with variants"),
     NotApplied("generate.drafts", "nobody looks at drafts until their gate is built, so none is bought"),
     NotApplied("shots.*.end_image", "it is not sent yet"),
     NotApplied("shots.*.source_audio", "the sound of takes is dropped", _other_than("drop")),
-    NotApplied("edit.transitions.*.kind", "joined with a plain cut", _other_than("cut", "dissolve")),
     NotApplied("edit.match.colour", "colour is left as filmed", _other_than("none")),
     NotApplied("edit.match.grain", "grain is left as filmed", _other_than("none")),
     NotApplied("sound.voiceover.fit.otherwise", "a line that does not fit fails", _other_than("fail")),
@@ -38,14 +36,13 @@ NOT_APPLIED: tuple[NotApplied, ...] = (
     *(NotApplied(f"review.{gate}.sample", "all of it is looked at") for gate in ("keyframes", "takes", "cut")),
 )
 
-LATER_KINDS = {"campaign": "run its spots one by one", "schedule": "start the manifest that it names yourself"}
+LATER_KINDS = {"schedule": "start the manifest that it names yourself"}
 
 
 BRAND_NOT_APPLIED: tuple[NotApplied, ...] = (
     NotApplied("logo.clear_space", "the card's template places the logo"),
     NotApplied("disclosure", "the label is not drawn yet"),
 )
-DRAWING_FONT = "latin"  # one script so far: this font of the kit draws everything
 
 
 def not_applied(tree: Node, table: tuple[NotApplied, ...] = NOT_APPLIED) -> tuple[str, ...]:
@@ -61,39 +58,9 @@ def not_applied(tree: Node, table: tuple[NotApplied, ...] = NOT_APPLIED) -> tupl
 def brand_not_applied(tree: Node) -> tuple[str, ...]:
     """The same for the brand kit, with `brand.` before each."""
     _, fonts, depth = find(tree, ("fonts",))
-    others = [name for name in fonts.entries if name != DRAWING_FONT] if depth and isinstance(fonts, Map) else []
+    others = unknown_fonts(fonts.entries) if depth and isinstance(fonts, Map) else []
     found = [*not_applied(tree, BRAND_NOT_APPLIED), *(f"fonts.{name}" for name in others)]
     return tuple(f"brand.{path}" for path in found)
-
-
-def refuse_unbuilt(root: Map) -> list[Diagnostic]:
-    """Kinds and blocks that are errors until they are built."""
-    entry = root.entries.get("kind")
-    kind = entry[1].value if entry and isinstance(entry[1], Scalar) else None
-    if entry and isinstance(kind, str) and kind in LATER_KINDS:
-        detail = f"`kind: {kind}` is not built yet"
-        return [Diagnostic("not built yet", detail, "kind", entry[1].where, LATER_KINDS[kind])]
-    problems = []
-    if "variants" in root.entries:
-        where = root.entries["variants"][0]
-        remedy = "write one spot for each variant; equal shots are bought once all the same"
-        return [Diagnostic("not built yet", "`variants` is not built yet", "variants", where, remedy)]
-    for steps, scalar in _scalars(root, ()):
-        if "${" in scalar.text and not any(str(step).startswith("x-") for step in steps):
-            detail, remedy = "`${…}` is not built yet: it comes with variants", "write the value out"
-            problems.append(Diagnostic("not built yet", detail, address(root, steps), scalar.where, remedy))
-    return problems
-
-
-def _scalars(node: Node, steps: Steps) -> Iterator[tuple[Steps, Scalar]]:
-    if isinstance(node, Map):
-        for key, (_, value) in node.entries.items():
-            yield from _scalars(value, (*steps, key))
-    elif isinstance(node, Items):
-        for index, item in enumerate(node.items):
-            yield from _scalars(item, (*steps, index))
-    elif steps:
-        yield steps, node
 
 
 def _matches(node: Node, path: list[str], steps: Steps) -> Iterator[Steps]:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from flows.prepare import check_manifest
+from flows.checking import check_manifest
 from manifests.diagnostics import Diagnostic, ManifestError
 
 FILM = "morning-30s.yaml"

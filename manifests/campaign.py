@@ -1,0 +1,222 @@
+"""A manifest of any kind as it was read: one spot, the variants of a spot, or the spots of a campaign.
+
+Every spot becomes a template and as few resolved variants as show each of its parts in every form: those are checked
+like a spot by itself. Reads files, never the network.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from manifests.copytext import CopyTable, read_copy
+from manifests.dependence import dependence_of, varies_by_problems
+from manifests.diagnostics import Diagnostic, ManifestError, Where, sort_diagnostics
+from manifests.films import LOCALE, RATIO, Source, Variant, narrow, plain_json, with_effect_ids
+from manifests.load import (
+    NamedBrand,
+    Page,
+    check_page,
+    kind_of,
+    load_named_brand,
+    parse_yaml,
+    read_page,
+    read_text,
+    read_variant,
+    validated,
+)
+from manifests.loaded import FileUse, LoadedCampaign, LoadedSource, LoadedSpot
+from manifests.lookups import Lookups, check_lookups, covering_cells
+from manifests.matrix import Matrix, read_matrix
+from manifests.nodes import Items, Map, Node, Scalar, child, to_data
+from manifests.paths import resolve_file
+from manifests.schema import Campaign
+from manifests.spots import patched_spots
+from manifests.tables import Table, read_table
+
+
+@dataclass(slots=True)
+class _Reading:
+    """What is found on the way. `told` keeps one problem from being said for every variant."""
+
+    page: Page
+    problems: list[Diagnostic] = field(default_factory=list)
+    warnings: list[Diagnostic] = field(default_factory=list)
+    files: dict[str, FileUse] = field(default_factory=dict)
+    not_applied: dict[str, None] = field(default_factory=dict)
+    notices: list[str] = field(default_factory=list)
+
+
+def load_campaign(path: Path, overrides: Sequence[str] = ()) -> LoadedCampaign:
+    """Raises ManifestError with everything that is wrong."""
+    loaded, problems = read_campaign(path, overrides)
+    if loaded is None or problems:
+        raise ManifestError(problems)
+    return loaded
+
+
+def read_campaign(path: Path, overrides: Sequence[str] = ()) -> tuple[LoadedCampaign | None, list[Diagnostic]]:
+    """What could be read, and its errors stage by stage; None when too little of it makes sense to go on."""
+    page = read_page(path, overrides)
+    reading = _Reading(page)
+    kind = "campaign" if kind_of(page.tree) == "campaign" else "spot"
+    tree = check_page(page.tree, kind, page.problems)
+    if not isinstance(tree, Map):
+        return None, sort_diagnostics(page.problems, page.shown)
+    brand = load_named_brand(page, tree, page.problems)
+    if kind == "spot":
+        templates = [_Template("", page, tree)]
+        name = str(to_data(child(tree, "name")[1])) if child(tree, "name") else ""  # type: ignore[index]
+    else:
+        campaign, tree = validated(Campaign, tree, page.problems)
+        if campaign is None or not isinstance(tree, Map):
+            return None, sort_diagnostics(page.problems, page.shown)
+        name = campaign.name
+        templates = [
+            _Template(s.id, s.page, s.tree, s.takes_of)
+            for s in patched_spots(page, tree, campaign, page.problems, reading.notices)
+        ]
+    sources: list[LoadedSource] = []
+    for template in templates:
+        source = _read_source(reading, template, brand, sources, first=not sources)
+        if source is not None:
+            sources.append(source)
+    problems = reading.problems if reading.problems else sort_diagnostics(page.problems, page.shown)
+    if not sources or len(sources) < len(templates):
+        return None, problems
+    loaded = LoadedCampaign(
+        page.path, name, tuple(sources), reading.files, tuple(sort_diagnostics(reading.warnings, page.shown)),
+        tuple(reading.not_applied), tuple(reading.notices),
+    )  # fmt: skip
+    return loaded, problems
+
+
+@dataclass(frozen=True, slots=True)
+class _Template:
+    id: str
+    page: Page
+    tree: Map
+    takes_of: str = ""
+
+
+def _read_source(
+    reading: _Reading, template: _Template, brand: NamedBrand | None, before: Sequence[LoadedSource], *, first: bool
+) -> LoadedSource | None:
+    page, tree = template.page, template.tree
+    problems = list(reading.page.problems) if first else []
+    matrix, table, found = _read_matrix(page, tree)
+    problems += found
+    if matrix is None:
+        reading.problems += sort_diagnostics(problems, page.shown)
+        return None
+    if matrix.axes:
+        tree = with_effect_ids(tree)
+    lookups = Lookups(matrix, table)
+    wrong = check_lookups(_without(tree, "variants", "copy"), lookups, page.shown)
+    if wrong:
+        reading.problems += sort_diagnostics([*problems, *wrong], page.shown)
+        return None
+    depends = dependence_of(tree, lookups)
+    problems += [*_axes_in_use(tree, matrix), *varies_by_problems(tree, lookups, depends)]
+    if template.takes_of:
+        depends = {**depends, **_depends_of(before, template.takes_of)}
+    source = Source(
+        id=template.id, data=plain_json(to_data(_without(tree, "variants", "copy"))), matrix=matrix, copy_table=table,
+        depends=depends, takes_of=template.takes_of,
+    )  # fmt: skip
+    parts: list[tuple[Variant, LoadedSpot]] = []
+    for cell in covering_cells(matrix, map(frozenset, depends.values())):
+        variant = Variant(source, cell)
+        narrowed = narrow(tree, matrix, cell, lookups)
+        loaded, errors = read_variant(replace(page, problems=[]), narrowed, brand, () if parts else problems)
+        _keep(reading, variant, loaded, errors, alone=len(matrix.cells) == 1)
+        if loaded is None:
+            return None
+        parts.append((variant, loaded))
+    return LoadedSource(source, tree, tuple(parts))
+
+
+def _keep(
+    reading: _Reading, variant: Variant, loaded: LoadedSpot | None, errors: Sequence[Diagnostic], *, alone: bool
+) -> None:
+    """Problems of one variant: said once where they are the same in several, and named after it where they are not."""
+    told = {(p.summary, p.where, p.address, p.detail.partition(" [")[0]) for p in reading.problems}
+    for problem in errors:
+        if (problem.summary, problem.where, problem.address, problem.detail) in told:
+            continue
+        named = problem if alone or not variant.name else replace(problem, detail=f"{problem.detail} [{variant.name}]")
+        reading.problems.append(named)
+    if loaded is None:
+        return
+    reading.warnings += [w for w in loaded.warnings if w not in reading.warnings]
+    reading.not_applied |= dict.fromkeys(loaded.not_applied)
+    for path, use in loaded.files.items():
+        reading.files.setdefault(variant.file(path), use)
+
+
+# --- matrix, copy and tables ---
+
+
+def _read_matrix(page: Page, tree: Map) -> tuple[Matrix | None, CopyTable | None, list[Diagnostic]]:
+    base, problems = page.path.parent, list[Diagnostic]()
+
+    def table(text: str, where: Where) -> Table | Diagnostic:
+        path = resolve_file(text, base, page.root)
+        if isinstance(path, Path):
+            return read_table(path, where)
+        summary, detail, remedy = path
+        return Diagnostic(summary, detail, "variants", where, remedy)
+
+    matrix: Matrix | None = Matrix()
+    entry = child(tree, "variants")
+    if entry is not None:
+        matrix, problems = read_matrix(entry[1], table, page.shown)
+    copied = child(tree, "copy")
+    if matrix is None or copied is None or not isinstance(copied[1], Scalar):
+        return matrix, None, problems
+    path = resolve_file(str(copied[1].value), base, page.root)
+    if not isinstance(path, Path):
+        summary, detail, remedy = path
+        return None, None, [*problems, Diagnostic(summary, detail, "copy", copied[1].where, remedy)]
+    shown = str(Path(page.shown).parent / str(copied[1].value))
+    copy_tree, found = parse_yaml(read_text(path, shown), shown)
+    copy_table, wrong = read_copy(copy_tree, matrix, shown)
+    problems += [*found, *wrong]
+    return (None if wrong else matrix), copy_table, problems
+
+
+def _axes_in_use(tree: Map, matrix: Matrix) -> Iterator[Diagnostic]:
+    """A ratio that is made and not delivered costs money for nothing; one that is not made has no picture."""
+    ratios = next(({v.id for v in axis.values} for axis in matrix.axes if axis.name == RATIO), None)
+    entry = child(tree, "deliver")
+    items = entry[1].items if entry and isinstance(entry[1], Items) else []
+    delivered: dict[str, Where] = {}
+    for item in items:
+        found = child(item, "ratio")
+        if found and isinstance(found[1], Scalar):
+            delivered.setdefault(str(found[1].value), found[1].where)
+    if ratios is None or not delivered:
+        return
+    for ratio in sorted(ratios - set(delivered)):
+        where = child(tree, "variants")[0]  # type: ignore[index]
+        detail = f"nothing is delivered in {ratio}"
+        yield Diagnostic("ratio", detail, f"variants.axes.{RATIO}", where, "add it to `deliver`, or leave it out here")
+    for ratio, where in delivered.items():
+        if ratio not in ratios:
+            yield Diagnostic(
+                "ratio", f"no variant has the ratio {ratio}", "deliver", where, f"ratios: {', '.join(sorted(ratios))}"
+            )
+
+
+def _depends_of(before: Sequence[LoadedSource], spot: str) -> Mapping[str, tuple[str, ...]]:
+    """Shots of a cut-down are named as in the spot that they come from."""
+    origin = next((s.source for s in before if s.source.id == spot), None)
+    return {k: v for k, v in origin.depends.items() if k.startswith("shots.")} if origin else {}
+
+
+def _without(tree: Map, *keys: str) -> Map:
+    return Map(tree.where, {key: entry for key, entry in tree.entries.items() if key not in keys})
+
+
+__all__ = ["LOCALE", "Node", "load_campaign", "read_campaign"]

@@ -1,0 +1,197 @@
+"""A spot with its look-ups still in it, and the films that come of it: one for every variant.
+
+What a shot depends on gives it its name: `hero@kettle-green,9:16` is the same purchase in every variant that agrees on
+product and ratio, whatever its locale.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from functools import cached_property
+from typing import Any
+
+from manifests.copytext import CopyTable
+from manifests.diagnostics import Where
+from manifests.journal import Record
+from manifests.lookups import Lookups, resolve_tree
+from manifests.matrix import Cell, Matrix
+from manifests.nodes import Items, Map, Node, Scalar, data_at, items_at, keep_items, to_data
+from manifests.schema import Deliver, Spot
+
+RATIO, LOCALE = "ratio", "locale"  # axes with a meaning of their own
+NOT_OF_A_FILM = ("variants", "copy")
+
+
+class Source(Record):
+    """One spot as written. `depends` says, part by part (`shots.hero`, `sound.voiceover.lines.vo1`, `sound.effects[0]`,
+    a file's path in the YAML), on which axes it depends; what is not listed is the same in every variant."""
+
+    id: str = ""  # in a campaign; empty for a spot by itself
+    data: Mapping[str, Any]
+    matrix: Matrix = Matrix()
+    copy_table: CopyTable | None = None
+    depends: Mapping[str, tuple[str, ...]] = {}
+    takes_of: str = ""  # the spot whose takes a cut-down shows
+
+    @cached_property
+    def lookups(self) -> Lookups:
+        return Lookups(self.matrix, self.copy_table)
+
+    @cached_property
+    def tree(self) -> Map:
+        node = node_of(self.data)
+        if not isinstance(node, Map):
+            raise TypeError("a spot is a map")
+        return node
+
+    def resolve(self, cell: Cell) -> Spot:
+        """The spot of one variant, as if it had been written by itself."""
+        return Spot.model_validate(plain_json(to_data(narrow(self.tree, self.matrix, cell, self.lookups))))
+
+    def at(self, part: str, name: str, values: Mapping[str, str]) -> str:
+        """`name` with the values of the axes that `part` depends on, and the spot it belongs to."""
+        return address_of(self.takes_of or self.id, name, self.depends.get(part, ()), values)
+
+
+def address_of(spot: str, name: str, axes: Sequence[str], values: Mapping[str, str]) -> str:
+    text = f"{spot}/{name}" if spot else name
+    return f"{text}@{','.join(values[axis] for axis in axes)}" if axes else text
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One cell of one spot. `name` is what people call it: `kettle-green,cold,en-GB,9:16`; empty without variants."""
+
+    source: Source
+    cell: Cell
+
+    @cached_property
+    def values(self) -> dict[str, str]:
+        return self.source.matrix.values(self.cell)
+
+    @property
+    def name(self) -> str:
+        text = ",".join(self.cell)
+        return f"{self.source.id}@{text}" if self.source.id and text else self.source.id or text
+
+    @cached_property
+    def spot(self) -> Spot:
+        return self.source.resolve(self.cell)
+
+    def shot(self, shot_id: str) -> str:
+        """Its address in this variant."""
+        return self.source.at(f"shots.{shot_id}", shot_id, self.values)
+
+    def line(self, line_id: str) -> str:
+        return self.source.at(f"sound.voiceover.lines.{line_id}", line_id, self.values)
+
+    def effect(self, name: str) -> str:
+        return self.source.at(f"sound.effects.{name}", name, self.values)
+
+    def file(self, path: str) -> str:
+        """The name under which a file of this variant is pinned."""
+        return self.source.at(path, path, self.values) if path in self.source.depends else path
+
+    @property
+    def delivers(self) -> tuple[Deliver, ...]:
+        return self.spot.deliver
+
+
+def variants_of(sources: Sequence[Source]) -> Iterator[Variant]:
+    for source in sources:
+        for cell in source.matrix.cells:
+            yield Variant(source, cell)
+
+
+# --- from a template to the tree of one variant ---
+
+
+def narrow(tree: Map, matrix: Matrix, cell: Cell, lookups: Lookups) -> Map:
+    """The tree of one variant: look-ups filled in, what it does not have left out, and only what is delivered in its
+    ratio. Nodes keep their places, so every check of a spot by itself tells the right line. Raises LookupError."""
+    values = matrix.values(cell)
+    kept = {key: entry for key, entry in tree.entries.items() if key not in NOT_OF_A_FILM}
+    found = resolve_tree(Map(tree.where, kept), lookups, cell)
+    if not isinstance(found, Map):
+        raise TypeError("a spot is a map")
+    if values:
+        found = _keep_present(found, values)
+    return _of_ratio(found, values[RATIO]) if RATIO in values else found
+
+
+def _keep_present(tree: Map, values: Mapping[str, str]) -> Map:
+    """Without the shots that this variant does not have, and without what hangs on them."""
+    absent = {data_at(item, "id") for item in items_at(tree, "shots") if not _matches(item, values)}
+
+    def joins(item: Node) -> bool:
+        between = data_at(item, "between")
+        return not (isinstance(between, list) and absent.intersection(between))
+
+    def hangs(item: Node) -> bool:
+        return _matches(item, values) and data_at(item, "at") not in absent
+
+    tree = keep_items(tree, ("shots",), lambda item: _matches(item, values))
+    tree = keep_items(tree, ("edit", "transitions"), joins)
+    tree = keep_items(tree, ("sound", "voiceover", "lines"), lambda item: _matches(item, values))
+    tree = keep_items(tree, ("sound", "effects"), hangs)
+    return keep_items(tree, ("graphics", "supers"), hangs)
+
+
+def _matches(item: Node, values: Mapping[str, str]) -> bool:
+    entry = item.entries.get("when") if isinstance(item, Map) else None
+    if entry is None or not isinstance(entry[1], Map):
+        return True
+    for axis, (_, wanted) in entry[1].entries.items():
+        data = to_data(wanted)
+        if axis in values and values[axis] not in (data if isinstance(data, list) else [data]):
+            return False
+    return True
+
+
+def _of_ratio(tree: Map, ratio: str) -> Map:
+    """Takes are made in the variant's ratio, and it is delivered where that is wanted."""
+    where, generate = tree.entries.get("generate", (Where(""), Map(Where(""))))
+    if isinstance(generate, Map):
+        scalar = Scalar(generate.where, ratio, ratio)
+        told = Map(generate.where, {**generate.entries, "ratio": (where, scalar)})
+        tree = Map(tree.where, {**tree.entries, "generate": (where, told)})
+    return keep_items(tree, ("deliver",), lambda item: data_at(item, "ratio") in (ratio, None))
+
+
+def with_effect_ids(tree: Map) -> Map:
+    """Effects named after their shot and place, so that they are called the same where others are left out."""
+    sound = tree.entries.get("sound")
+    if sound is None or not isinstance(sound[1], Map) or not items_at(sound[1], "effects"):
+        return tree
+
+    def named(number: int, item: Node) -> Node:
+        if not isinstance(item, Map) or "id" in item.entries:
+            return item
+        name = f"{data_at(item, 'at')}-{number}"
+        return Map(item.where, {**item.entries, "id": (item.where, Scalar(item.where, name, name))})
+
+    where, effects = sound[1].entries["effects"]
+    items = [named(number, item) for number, item in enumerate(items_at(sound[1], "effects"), 1)]
+    below = Map(sound[1].where, {**sound[1].entries, "effects": (where, Items(effects.where, items))})
+    return Map(tree.where, {**tree.entries, "sound": (sound[0], below)})
+
+
+def node_of(data: Any) -> Node:
+    """A tree of plain data, whose places nobody asks for."""
+    where = Where("")
+    if isinstance(data, Mapping):
+        return Map(where, {str(key): (where, node_of(value)) for key, value in data.items()})
+    if isinstance(data, list | tuple):
+        return Items(where, [node_of(item) for item in data])
+    return Scalar(where, data, data if isinstance(data, str) else "")
+
+
+def plain_json(data: Any) -> Any:
+    """Decimals as text, as our own JSON has them."""
+    if isinstance(data, Mapping):
+        return {key: plain_json(value) for key, value in data.items()}
+    if isinstance(data, list | tuple):
+        return [plain_json(item) for item in data]
+    return str(data) if isinstance(data, Decimal) else data
