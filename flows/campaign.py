@@ -105,6 +105,7 @@ def _same(one: ShotrunnerError, other: ShotrunnerError) -> bool:
 async def _shot(production: Production, shot_id: str, shots: dict[str, asyncio.Task[Circled]]) -> Circled:
     """Stills first where the shot starts on one; a continued shot waits for the take that it continues."""
     pictures: dict[str, str] = {}
+    trims: dict[str, int] = {}
     still = None
     take = production.want(f"{shot_id}/take")
     for needed in take.needs:
@@ -113,8 +114,8 @@ async def _shot(production: Production, shot_id: str, shots: dict[str, asyncio.T
             circled = still = await shoot(production, production.want(needed), {})
         else:
             circled = await asyncio.shield(shots[source])
-        pictures[needed] = circled.result.blob.sha256
-    return replace(await shoot(production, take, pictures), still=still)
+        pictures[needed], trims[needed] = circled.result.blob.sha256, circled.trim
+    return replace(await shoot(production, take, pictures, trims), still=still)
 
 
 async def _speak(production: Production) -> list[SpokenTake] | None:

@@ -15,7 +15,7 @@ from manifests.expand import Want, fill_blanks
 from manifests.journal import Result, Selection, TakeState
 from manifests.naming import slate
 from manifests.policy import Next
-from manifests.walk import Numbered, Walk, best_take, choice_by_score, circled_number, falls_back
+from manifests.walk import Numbered, Walk, best_take, choice_by_score, circled_number, falls_back, trim_of
 from tasks.generate import generate
 from tasks.screen import screen
 
@@ -36,13 +36,21 @@ class Circled:
             raise ValueError(f"{self.want.id} has no result")
         return self.chosen.result
 
+    @property
+    def trim(self) -> int:
+        """Frames into the take at which the cut begins to show it."""
+        return trim_of(self.want, self.chosen, self.selection)
 
-async def shoot(production: Production, want: Want, pictures: Mapping[str, str]) -> Circled:
-    """All takes of one want, then its circle. `pictures`: sha256 of the circled pictures that its request starts from.
+
+async def shoot(
+    production: Production, want: Want, pictures: Mapping[str, str], trims: Mapping[str, int] | None = None
+) -> Circled:
+    """All takes of one want, then its circle. `pictures`: sha256 of the circled pictures that its request starts from,
+    `trims`: how much later than planned they are shown.
 
     Raises ShotFailedError when no take is usable, or what ended the buying.
     """
-    body = fill_blanks(want.body, pictures)
+    body = fill_blanks(want.body, pictures, trims)
     walk = await shoot_takes(production, want, body)
     try:
         return await _circle(production, want, body, walk)
@@ -52,7 +60,7 @@ async def shoot(production: Production, want: Want, pictures: Mapping[str, str])
             raise
         reason = f"{_why_none(want, walk)}; {want.fallback.model} films it in its place"
         tell_policy(production, want, walk.wanted[-1].number, Next.FALL_BACK, reason)
-        return await shoot(production, want.fallback, pictures)
+        return await shoot(production, want.fallback, pictures, trims)
 
 
 async def _circle(production: Production, want: Want, body: Mapping[str, object], walk: Walk) -> Circled:
@@ -78,7 +86,14 @@ async def _circle(production: Production, want: Want, body: Mapping[str, object]
         choice = choice_by_score(best, production.clock.now())
         selection = await asyncio.to_thread(circle_take, production.store, walk.segment, want.address, choice)
         production.events.emit("circled", address=want.address, what=want.what, take=best.number, by="score")
-    return Circled(want, best, walk, selection)
+    circled = Circled(want, best, walk, selection)
+    asked = selection.circled.trim if selection is not None and selection.circled is not None else 0
+    if circled.trim < asked:
+        production.notices.append(
+            f"{want.address}: {want.what} {best.number} was to be shown from frame {asked} on; the cut needs so much of "
+            f"it now that it is shown from frame {circled.trim} on"
+        )
+    return circled
 
 
 def _stopped_at(production: Production, want: Want, walk: Walk, waiting: Waiting) -> ApprovalNeededError:

@@ -107,7 +107,8 @@ async def _clip(production: Production, shot: str, task: asyncio.Task[Circled], 
     circled = await asyncio.shield(task)  # a film that cannot be finished must not end the buying of a shot
     cut = production.cut.shot(shot)
     label = slate(production.plan.campaign, shot, profile.name, "conform")
-    made = await conform(label, production, circled.result.blob, cut.in_frame, cut.shown, profile, ratio)
+    first = cut.in_frame + circled.trim
+    made = await conform(label, production, circled.result.blob, first, cut.shown, profile, ratio)
     return Clip(made.files["shot.mp4"], cut.start, cut.shown)
 
 

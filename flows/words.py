@@ -35,7 +35,7 @@ from manifests.naming import plan_key
 from manifests.paths import find_root
 from manifests.plan import Action, Options, Plan
 from manifests.retakes import MarkedState, bought_anew
-from manifests.walk import Numbered
+from manifests.walk import Numbered, take_frames
 
 _NUMBER = re.compile(r"(?:(take|still)-)?([1-9][0-9]{0,5})\Z")
 
@@ -120,7 +120,8 @@ def what_is_there(prepared: Prepared, run: RunRecord | None) -> dict[str, tuple[
         row = found.setdefault(want.address, [])
         for n in sorted((*walk.wanted, *walk.skipped), key=lambda n: n.number) if walk else ():
             if walk is not None and n.result is not None:
-                row.append(Seen(want.address, want.what, n.number, walk.segment, n.result.blob.sha256))
+                frames = (take_frames(want, n), want.frames) if want.what == "take" else (0, 0)
+                row.append(Seen(want.address, want.what, n.number, walk.segment, n.result.blob.sha256, *frames))
     for key in (*run.deliverables, *run.waiting) if run else ():
         index = read_record(prepared.store, key, DeliverableIndex)
         if index is not None:
@@ -233,6 +234,7 @@ def after_lines(spoken: Spoken) -> list[str]:
         said = "approved" if word.what == "film" else "circled"
         if word.decision == "reject":
             said = f"rejected ({', '.join(word.reasons)})"
+        said += f", shown from frame {word.trim} on," if word.trim else ""
         note = f", note: {word.note}" if word.note else ""
         lines.append(f"{_name(word)} {said} by {who}{note}")
     lines += [f"stale, left out: {d.where}: {d.detail}" for d in spoken.stale]

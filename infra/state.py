@@ -39,6 +39,7 @@ def screened_of(record: StepResult) -> Screened:
         score=float(facts["score"]),
         parts={k: float(v) for k, v in facts["parts"].items()},
         faults=tuple(f"{f['code']}: {f['detail']}" for f in facts["faults"]),
+        frames=int(facts.get("probe", {}).get("frames", 0)),
     )
 
 

@@ -41,6 +41,7 @@ class Word(Record):
     reasons: tuple[str, ...] = ()
     note: str = ""
     replace: bool = False  # a rejected take that is to be made anew
+    trim: int = 0  # frames into an approved take at which the cut begins to show it
 
 
 class Decisions(Record):
@@ -137,7 +138,8 @@ def words_said(selection: Selection | None) -> dict[str, object]:
         return {}
     told: dict[str, object] = {}
     if selection.circled is not None and selection.circled.by != "score":
-        told["circled"] = _facts(selection.circled, "note")
+        trim = {"trim": selection.circled.trim} if selection.circled.trim else {}
+        told["circled"] = _facts(selection.circled, "note") | trim
     if selection.rejected:
         told["rejected"] = [_facts(r, "reason", "note") for r in selection.rejected]
     return told
@@ -150,7 +152,7 @@ def _facts(word: Choice | Rejection, *names: str) -> dict[str, object]:
 
 def said_of_film(said: Sequence[Decisions], variant: str, sha256: str | None = None) -> list[dict[str, object]]:
     """What people said of a film, oldest first, for sidecars and dailies: of these bytes, or of any."""
-    told = []
+    told: list[dict[str, object]] = []
     for record in sorted(said, key=lambda r: r.at):
         for word in record.words:
             if word.what == "film" and word.target == variant and sha256 in (None, word.sha256):
@@ -169,7 +171,9 @@ def empty_selection(segment: str, address: str) -> Selection:
     return Selection(rev=0, segment_key=segment, address=address)
 
 
-def circle(selection: Selection, numbered: Numbered, by: str, person: str, note: str, at: dt.datetime) -> Selection:
+def circle(
+    selection: Selection, numbered: Numbered, by: str, person: str, note: str, at: dt.datetime, trim: int = 0
+) -> Selection:
     """A person's choice: it beats the score and what was said before. A circled take is no rejected one."""
     if numbered.result is None:
         raise ValueError(f"take {numbered.number} has not been collected")
@@ -177,7 +181,7 @@ def circle(selection: Selection, numbered: Numbered, by: str, person: str, note:
     choice = Choice(
         take=numbered.number, sha256=numbered.result.blob.sha256, by=by, person=person if person != by else "",
         score=screened.score if screened else None, score_parts=dict(screened.parts) if screened else {}, note=note,
-        at=at,
+        trim=trim, at=at,
     )  # fmt: skip
     taken_back = [r for r in selection.rejected if r.take == numbered.number]
     rejected = tuple(r for r in selection.rejected if r.take != numbered.number)
@@ -202,7 +206,8 @@ def apply_words(
     """All that one record says of one segment, in its order. `numbers`: the takes of the segment as they are."""
     for word in words:
         if word.decision == "approve":
-            selection = circle(selection, numbers[word.number], record.by, record.person, word.note, record.at)
+            chosen = numbers[word.number]
+            selection = circle(selection, chosen, record.by, record.person, word.note, record.at, word.trim)
         else:
             said = Rejection(
                 take=word.number, by=record.by, person=record.person if record.person != record.by else "",

@@ -7,8 +7,9 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -17,11 +18,19 @@ from manifests.diagnostics import Diagnostic, ManifestError, Where, sort_diagnos
 from manifests.load import parse_yaml, read_text
 from manifests.nodes import Items, Map, Node, find, parse_steps
 from manifests.problems import validate
-from manifests.schema import Format, Model, Review, Text
+from manifests.schema import Format, Model, Review, Seconds, Text
+from manifests.timing import FILM_RATE, screen_frames
 
 SUBJECTS: Mapping[str, Subject] = {"keyframes": "still", "takes": "take", "cut": "film"}
 SHORTEST = 12  # characters of a digest that dailies show
 Digest = Annotated[str, Field(pattern=rf"^[0-9a-f]{{{SHORTEST},64}}$")]
+
+
+class Trim(Model):
+    """Which part of an approved take the cut shows, in seconds of the take."""
+
+    in_: Seconds = Field(default=Decimal(0), alias="in", description="The cut begins to show it here.")
+    out: Seconds | None = Field(default=None, description="And is to need nothing after this.")
 
 
 class FileDecision(Model):
@@ -33,7 +42,7 @@ class FileDecision(Model):
     decision: Literal["approve", "reject", "retake"]
     reasons: tuple[Reason, ...] = ()
     note: str = ""
-    trim: dict[str, Any] | None = None
+    trim: Trim | None = None
 
 
 class Approvals(Model):
@@ -56,6 +65,8 @@ class Seen:
     number: int
     target: str
     sha256: str
+    frames: int = 0  # of a take, and how many of them the cut needs
+    needed: int = 0
 
 
 @dataclass(frozen=True)
@@ -136,8 +147,6 @@ class _Reader:
         """The words of one decision; empty when it is wrong or stale."""
         said, path = self.said.decisions[number], f"decisions[{number}]"
         before = len(self.problems)
-        if said.trim is not None:
-            self._wrong(f"{path}.trim", "not built yet", "trims are not built yet", "remove it: the whole take is used")
         there = self._seen.get(said.clip, ())
         subject = SUBJECTS.get(self.said.gate)
         if said.clip not in self._seen:
@@ -156,6 +165,8 @@ class _Reader:
         if match is None or not match.sha256.startswith(str(said.sha256)):
             self._note_stale(path, said, match, subject)
             return []
+        if said.trim is not None:
+            self._check_trim(f"{path}.trim", said.trim, match, said.decision)
         return [self._word(match, said)]
 
     def _check_form(self, path: str, said: FileDecision, *, film: bool) -> None:
@@ -176,6 +187,23 @@ class _Reader:
         if said.decision != "approve" and not said.reasons:
             remedy = f"add `reasons: [{REASONS[-4]}]`; there are {', '.join(REASONS)}"
             self._wrong(path, "incomplete", f"`{said.decision}` needs a reason", remedy)
+
+    def _check_trim(self, path: str, trim: Trim, seen: Seen, decision: str) -> None:
+        """The cut's length stands, so a trim only says where it begins; what is left has to be long enough."""
+        if decision != "approve" or seen.what != "take":
+            self._wrong(path, "nothing to trim", "only an approved take is trimmed", "remove it")
+            return
+        first, last = screen_frames(trim.in_), seen.frames
+        if trim.out is not None:
+            last = screen_frames(trim.out)
+        if last > seen.frames:
+            detail = f"the take ends at {seen.frames / FILM_RATE:.3f} s"
+            self._wrong(path, "outside the take", detail, "keep `out` inside it, or leave it away")
+        elif last - first < seen.needed:
+            left = f"{max(0, last - first)} frames are left and the cut needs {seen.needed}"
+            latest = max(0, last - seen.needed) / FILM_RATE
+            remedy = f"`in: {latest:.3f}` is the latest; or make the shot shorter in the manifest"
+            self._wrong(path, "too short", left, remedy if last >= seen.needed else "give it more of the take")
 
     def _check_twice(self, number: int, said: FileDecision, path: str) -> None:
         """One approval for each clip, one word for each take, and nothing beside a refusal of all."""
@@ -202,7 +230,7 @@ class _Reader:
         return Word(
             address=seen.address, what=seen.what, number=seen.number, target=seen.target, sha256=seen.sha256,
             decision="approve" if said.decision == "approve" else "reject", reasons=said.reasons, note=said.note,
-            replace=said.decision == "retake",
+            replace=said.decision == "retake", trim=screen_frames(said.trim.in_) if said.trim else 0,
         )  # fmt: skip
 
     def _where(self, path: str) -> Where:

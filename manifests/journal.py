@@ -223,6 +223,7 @@ class Choice(Record):
     score: float | None = None
     score_parts: Mapping[str, float] = Field(default_factory=dict)
     note: str = ""
+    trim: int = 0  # frames into the take at which the cut begins to show it
     at: dt.datetime
 
 

@@ -14,6 +14,7 @@ from manifests.digest import derive_seed, segment_key, take_key
 from manifests.expand import Want
 from manifests.journal import Choice, Result, Selection, TakeHistory, TakeState
 from manifests.policy import REFUSALS_PER_SHOT, rule_of_failure
+from manifests.timing import FILM_RATE
 
 SCORE_TIE = 0.01  # scores nearer than this are equal, and the lower take number wins
 
@@ -26,6 +27,7 @@ class Screened:
     score: float
     parts: Mapping[str, float] = field(default_factory=dict)
     faults: tuple[str, ...] = ()
+    frames: int = 0  # that the file has; 0 when nobody counted
 
 
 @dataclass(frozen=True)
@@ -149,6 +151,21 @@ def circled_number(walk: Walk, selection: Selection | None) -> Numbered | None:
         if numbered.number == selection.circled.take and numbered.result is not None:
             return numbered if numbered.result.blob.sha256 == selection.circled.sha256 else None
     return None
+
+
+def take_frames(want: Want, numbered: Numbered) -> int:
+    """How many frames a take has: as counted, else as bought."""
+    counted = numbered.screened.frames if numbered.screened is not None else 0
+    return counted or want.seconds * FILM_RATE
+
+
+def trim_of(want: Want, numbered: Numbered, selection: Selection | None) -> int:
+    """Frames into the circled take at which the cut begins to show it: as a person said, but never so far that the cut
+    would run out of frames (it may need more of them than on the day when they said it)."""
+    choice = selection.circled if selection is not None else None
+    if choice is None or numbered.result is None or choice.sha256 != numbered.result.blob.sha256:
+        return 0
+    return max(0, min(choice.trim, take_frames(want, numbered) - want.frames))
 
 
 def falls_back(want: Want, walk: Walk) -> bool:

@@ -82,10 +82,11 @@ def _said(production: Production, wanted: Deliver, files: Mapping[str, BlobRef])
 
 def _shot_facts(production: Production, shot: str, circled: Any) -> dict[str, Any]:
     cut, still = production.cut.shot(shot), circled.still
+    first = cut.in_frame + circled.trim
     return {
         "shot": shot,
         **_bought_picture(circled),
-        "take_frames": [cut.in_frame, cut.in_frame + cut.shown],
+        "take_frames": [first, first + cut.shown],
         "film_frames": [cut.start, cut.end],
         "still": _bought_picture(still) if still is not None else None,
         "references": _references(production, [p.chosen.request for p in (circled, still) if p is not None]),

@@ -286,7 +286,8 @@ def _words(selection: Selection | None, number: int) -> list[str]:
     told = []
     choice = selection.circled if selection else None
     if choice is not None and choice.take == number and choice.by != "score":
-        told.append(f"circled by {_who(choice)}" + (f": {choice.note}" if choice.note else ""))
+        trim = f", shown from frame {choice.trim} on" if choice.trim else ""
+        told.append(f"circled by {_who(choice)}{trim}" + (f": {choice.note}" if choice.note else ""))
     for said in selection.rejected if selection else ():
         if said.take == number:
             note = f": {said.note}" if said.note else ""

@@ -255,8 +255,17 @@ def test_a_stale_decision_voids_the_file_unless_it_is_skipped(paper: Paper, shot
         ("clip: pour, take: 1, sha256: {sha}, decision: reject", "needs a reason"),
         ("clip: pour, take: 1, sha256: {sha}, decision: reject, reasons: [ugly]", "hands-face"),
         (
-            "clip: pour, take: 1, sha256: {sha}, decision: approve, trim: {{in: 0.25, out: 1}}",
-            "trims are not built yet",
+            "clip: pour, take: 1, sha256: {sha}, decision: approve, trim: {{in: 0.25}}",
+            "42 frames are left and the cut needs 48",
+        ),
+        (
+            "clip: pour, take: 1, sha256: {sha}, decision: approve, trim: {{in: 0, out: 9}}",
+            "the take ends at 2.000 s",
+        ),
+        ("clip: pour, take: 1, sha256: {sha}, decision: approve, trim: {{at: 0}}", "trim"),
+        (
+            "clip: pour, take: 1, sha256: {sha}, decision: reject, reasons: [logo], trim: {{in: 0}}",
+            "only an approved take is trimmed",
         ),
         ("clip: pour, take: 1, sha256: 9c1e, decision: approve", "sha256"),
         ("clip: pour, take: 1, sha256: {sha}, decison: approve", "decision"),
@@ -307,3 +316,64 @@ def test_a_time_without_its_offset(paper: Paper, shotrunner: Shotrunner) -> None
     )
     assert "not a time with its offset" in answer.err
     assert json.loads(shotrunner("approve", RUN, paper.root / "none.yaml", "--json").out)["exit_code"] == 2
+
+
+# --- trims ---
+
+
+def trimmed(paper: Paper, seconds: str) -> Path:
+    sha = paper.sha("pour/take", 1)
+    return approvals(paper, f"clip: pour, take: 1, sha256: {sha}, decision: approve, trim: {{in: {seconds}}}")
+
+
+def test_a_trim_shows_another_part_and_says_first_what_it_buys_anew(paper: Paper, shotrunner: Shotrunner) -> None:
+    """Of three bought seconds two are shown; the next shot starts on the last frame of those."""
+    paper.change(
+        "    duration: 2\n    prompt:\n      subject: A matte",
+        "    duration: 2\n    clip: 3\n    prompt:\n      subject: A matte",
+    )
+    paper.film({"pour/take-1": 0.9})
+    paper.ran()
+    assert paper.prepared().planner.trims["pour/take"] == 0
+    answer = shotrunner("approve", RUN, trimmed(paper, "0.5"))
+    assert answer.code == 0, answer.err
+    assert "the next run buys anew, 72 play credits:\n  sip/take-1  36" in answer.out
+    assert "pour take 1 circled, shown from frame 12 on, by art (j.doe)" in answer.out
+    assert paper.buys() == ["sip/take-1", "sip/take-2"]
+    assert paper.prepared().planner.trims["pour/take"] == 12
+    selection = paper.selection("pour/take")
+    assert words_said(selection)["circled"]["trim"] == 12  # type: ignore[index]
+    request = paper.prepared().planner.walks["sip/take"].wanted[0].request
+    assert request["body"]["promptImage"]["frame"] == 47 + 12
+    assert shotrunner("circle", "pour", "1", "--by", "art").code == 0
+    assert paper.buys() == [], "circled without a trim, it is shown from its beginning again"
+
+
+def test_a_trim_that_costs_real_credits_needs_a_yes(
+    paper: Paper, shotrunner: Shotrunner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RUNWAYML_API_SECRET", "key_" + "0" * 128)
+    paper.change(
+        "    duration: 2\n    prompt:\n      subject: A matte",
+        "    duration: 2\n    clip: 3\n    prompt:\n      subject: A matte",
+    )
+    paper.film({"pour/take-1": 0.9})
+    paper.ran()
+    path = trimmed(paper, "0.5")
+    assert shotrunner("approve", RUN, path).code == 2
+    assert paper.buys() == []
+    assert shotrunner("approve", RUN, path, "--yes").code == 0
+    assert paper.buys() == ["sip/take-1", "sip/take-2"]
+
+
+def test_a_trim_gives_way_to_a_cut_that_needs_more(paper: Paper, shotrunner: Shotrunner) -> None:
+    paper.change(
+        "    duration: 2\n    prompt:\n      subject: A matte",
+        "    duration: 2\n    clip: 3\n    prompt:\n      subject: A matte",
+    )
+    paper.film({"pour/take-1": 0.9})
+    paper.ran()
+    assert shotrunner("approve", RUN, trimmed(paper, "1")).code == 0
+    assert paper.prepared().planner.trims["pour/take"] == 24
+    paper.change("    duration: 2\n    clip: 3\n", "    duration: 2.5\n    clip: 3\n")
+    assert paper.prepared().planner.trims["pour/take"] == 12, "the very same takes, shown for longer"

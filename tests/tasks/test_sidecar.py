@@ -58,7 +58,7 @@ class Bought:
         selection = self.production.state().selection(walk.segment)
         still = self.picture(want.address + "/still") if want.what == "take" else None
         return SimpleNamespace(
-            want=want, chosen=chosen, walk=walk, selection=selection, still=still, result=chosen.result
+            want=want, chosen=chosen, walk=walk, selection=selection, still=still, result=chosen.result, trim=0
         )
 
     def blob(self, want: Want) -> BlobRef:
