@@ -28,7 +28,7 @@ from infra.media.ffmpeg import find_ffmpeg
 from infra.orchestrator import PrefectServer, require_server
 from infra.records import read_record
 from infra.runs import last_run
-from infra.selections import read_gates
+from infra.selections import read_decisions, read_gates
 from infra.storage.base import ObjectStore
 from manifests.finish import DeliverableIndex, film_facts, finish_inputs, said_inputs
 from manifests.journal import RunRecord
@@ -116,16 +116,17 @@ def _finished(store: ObjectStore, plan: Plan, planner: Planner) -> list[Delivera
             if result is None:
                 return None
             bought[want.id] = result.blob.sha256
-    bought = {k: v for k, v in bought.items() if not k.endswith("/still")} | said_inputs(planner.selections)
-    inputs = finish_inputs(plan, bought)
+    said = said_inputs(planner.selections)
     profiles, spot = load_profiles(), plan.read_spot()
     gates = read_gates(store, plan.campaign, spot.review, auto=plan.options.approve == "auto")
-    found = []
-    for wanted in spot.deliver:
-        index = find_deliverable(store, plan, inputs, profiles[wanted.profile], wanted)[1]
-        if index is None or gates.waiting("film", index.variant, index.film_sha256) is not None:
-            return None
-        found.append(index)
+    found, decisions = [], read_decisions(store, plan.campaign)
+    for variant in plan.variants:
+        inputs = finish_inputs(plan, variant, bought, said)
+        for wanted in variant.spot.deliver:
+            index = find_deliverable(store, plan, variant, inputs, profiles[wanted.profile], wanted, decisions)[1]
+            if index is None or gates.waiting("film", index.variant, index.film_sha256) is not None:
+                return None
+            found.append(index)
     return found
 
 

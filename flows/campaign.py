@@ -13,18 +13,18 @@ from typing import Any
 from prefect import flow
 from prefect.runtime import flow_run
 
-from flows.shots import Circled, make_sound, shoot
+from flows.problems import note_problems
+from flows.shots import Circled, shoot
+from flows.speech import Purchases, speak
 from flows.spot import Sounds, finish_deliverable
-from flows.takes import CAMPAIGN_WIDE
 from infra.console import current_console
-from infra.errors import DailyCapError, ShotrunnerError, StoppedError
+from infra.errors import ShotrunnerError
 from infra.production import Production, SpokenTake, home_of, open_production, read_plan
 from infra.settings import read_settings
 from infra.storage import open_store
 from manifests.finish import Finished
 from manifests.journal import Result
 from manifests.naming import slate
-from tasks.voice import fit_line
 from tasks.wrap import wrap
 
 
@@ -62,106 +62,68 @@ async def produce(plan: str, store: str) -> dict[str, Any]:
 
 async def apply_plan(production: Production) -> list[Finished]:
     """Everything that could be finished. What failed is in `production.problems`."""
-    lines = await _speak(production)
-    if lines is None:  # no line, no film: not one picture is bought
-        return []
+    films = [production.of_variant(variant) for variant in production.plan.variants]
+    spoken = await speak(production, films)
     shots: dict[str, asyncio.Task[Circled]] = {}
-    for cut in production.cut.shots:
-        shots[cut.id] = asyncio.create_task(_shot(production, cut.id, shots), name=cut.id)
-    sounds = asyncio.create_task(_sounds(production, lines), name="sounds")
-    films = [
-        asyncio.create_task(finish_deliverable(production, wanted, shots, sounds), name=wanted.profile)
-        for wanted in production.spot.deliver
-    ]
+    for film, _ in spoken:  # a film that cannot be spoken asks for no picture
+        for cut in film.cut.shots:
+            address = film.variant.shot(cut.id)
+            if address not in shots:
+                shots[address] = asyncio.create_task(_shot(production, address, shots), name=address)
+    bought = Purchases(production)
+    sounds: list[asyncio.Task[Sounds]] = []
+    finishing: list[asyncio.Task[Finished]] = []
+    for film, lines in spoken:
+        heard = asyncio.create_task(_sounds(film, lines, bought), name="sounds")
+        seen = {cut.id: shots[film.variant.shot(cut.id)] for cut in film.cut.shots}
+        sounds.append(heard)
+        finishing += [
+            asyncio.create_task(finish_deliverable(film, wanted, seen, heard), name=wanted.profile)
+            for wanted in film.spot.deliver
+        ]
+    tasks: list[asyncio.Task[Any]] = [*shots.values(), *sounds, *finishing]
     try:
-        outcomes = await asyncio.gather(*shots.values(), sounds, *films, return_exceptions=True)
+        outcomes = await asyncio.gather(*tasks, return_exceptions=True)
     finally:
-        for task in (*shots.values(), sounds, *films):
+        for task in (*tasks, *bought.tasks):
             task.cancel()
     note_problems(production, outcomes)
     return [o for o in outcomes if isinstance(o, Finished)]
 
 
-def note_problems(production: Production, outcomes: Sequence[object]) -> None:
-    """Expected failures are noted once each; anything else is raised."""
-    for outcome in outcomes:
-        if isinstance(outcome, ShotrunnerError):
-            if not any(_same(p, outcome) for p in production.problems):
-                production.problems.append(outcome)
-        elif isinstance(outcome, BaseException):
-            raise outcome
-    if not production.console.stopping:  # nobody interrupted: buying ended with the money, or with the lease
-        others = [p for p in production.problems if not isinstance(p, StoppedError)]
-        production.problems[:] = others or production.problems
-
-
-def _same(one: ShotrunnerError, other: ShotrunnerError) -> bool:
-    """What ended the buying of the campaign, or of a model, is one problem however many takes it met."""
-    if one is other or type(one) is not type(other):
-        return one is other
-    return type(one) in CAMPAIGN_WIDE or (isinstance(one, DailyCapError) and one.detail == other.detail)
-
-
-async def _shot(production: Production, shot_id: str, shots: dict[str, asyncio.Task[Circled]]) -> Circled:
+async def _shot(production: Production, address: str, shots: dict[str, asyncio.Task[Circled]]) -> Circled:
     """Stills first where the shot starts on one; a continued shot waits for the take that it continues."""
     pictures: dict[str, str] = {}
     trims: dict[str, int] = {}
     still = None
-    take = production.want(f"{shot_id}/take")
+    take = production.want(f"{address}/take")
     for needed in take.needs:
-        source = needed.split("/")[0]
         if needed.endswith("/still"):
             circled = still = await shoot(production, production.want(needed), {})
         else:
-            circled = await asyncio.shield(shots[source])
+            circled = await asyncio.shield(shots[needed.rpartition("/")[0]])
         pictures[needed], trims[needed] = circled.result.blob.sha256, circled.trim
     return replace(await shoot(production, take, pictures, trims), still=still)
 
 
-async def _speak(production: Production) -> list[SpokenTake] | None:
-    """Buys and fits every line, before any picture is bought. None when one cannot be had; the problems are noted."""
-    voiceover = production.spot.sound.voiceover
-    if voiceover is None:
-        return []
-    starts = {cue.path: cue.start for cue in production.cut.cues}
-    bought = await asyncio.gather(
-        *(make_sound(production, production.want(f"{line.id}/line")) for line in voiceover.lines),
-        return_exceptions=True,
-    )
-    note_problems(production, bought)
-    sounds = [sound for sound in bought if isinstance(sound, Result)]
-    if len(sounds) < len(bought):
-        return None
-    fitted = []
-    for line, sound in zip(voiceover.lines, sounds, strict=True):
-        start = starts[f"sound.voiceover.lines.{line.id}"]
-        label = slate(production.plan.campaign, line.id, "fit")
-        fitted.append(fit_line(label, production, line, sound, start, _room_end(production, line.at)))
-    takes = await asyncio.gather(*fitted, return_exceptions=True)
-    note_problems(production, takes)
-    spoken = [take for take in takes if isinstance(take, SpokenTake)]
-    return spoken if len(spoken) == len(takes) else None
-
-
-def _room_end(production: Production, at: str) -> int:
-    """The film frame at which a line that hangs on `at` has to be over: the end of its shot, on paper."""
-    cut = production.cut
-    return next((s.cue + s.screen for s in cut.shots if s.id == at), cut.frames)
-
-
-async def _sounds(production: Production, lines: list[SpokenTake]) -> Sounds:
-    effects = production.spot.sound.effects
-    wants = {n: f"{e.at}-{n + 1}/effect" for n, e in enumerate(effects) if e.prompt is not None}
-    outcomes = await asyncio.gather(
-        *(make_sound(production, production.want(w)) for w in wants.values()), return_exceptions=True
-    )
+async def _sounds(film: Production, lines: list[SpokenTake], bought: Purchases) -> Sounds:
+    """What is heard in one film beside its lines."""
+    effects, variant = film.spot.sound.effects, film.variant
+    names = [effect.id or f"{effect.at}-{n}" for n, effect in enumerate(effects, 1)]
+    wants = {n: f"{variant.effect(names[n])}/effect" for n, e in enumerate(effects) if e.prompt is not None}
+    outcomes = await asyncio.gather(*(bought.sound(want) for want in wants.values()), return_exceptions=True)
     results = [outcome for outcome in outcomes if isinstance(outcome, Result)]
     if len(results) < len(outcomes):
-        note_problems(production, outcomes)
+        note_problems(film, outcomes)
         raise next(outcome for outcome in outcomes if isinstance(outcome, BaseException))
-    bought = dict(zip(wants.values(), (r.blob for r in results), strict=True))
+    blobs = dict(zip(wants.values(), (r.blob for r in results), strict=True))
     heard = {
-        n: bought[wants[n]] if n in wants else production.file_blob(f"sound.effects[{n}].file")
+        n: blobs[wants[n]] if n in wants else film.file_blob(f"sound.effects{_step(effects[n].id, n)}.file")
         for n in range(len(effects))
     }
-    return Sounds(lines, heard, bought)
+    return Sounds(lines, heard, blobs)
+
+
+def _step(name: str | None, number: int) -> str:
+    """How a list item stands in a path: by its id where it has one."""
+    return f".{name}" if name else f"[{number}]"

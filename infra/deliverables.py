@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -10,15 +10,20 @@ from infra.blobs import has_blob, read_blob
 from infra.files import place_file
 from infra.media.steps import STEPS
 from infra.records import read_record
-from infra.selections import read_decisions
 from infra.storage.base import ObjectStore
-from manifests.approvals import said_of_film
+from manifests.approvals import Decisions, said_of_film
 from manifests.catalogue import Profile
 from manifests.digest import digest_json
+from manifests.films import Variant
 from manifests.finish import DeliverableIndex, finish_key
 from manifests.naming import deliverable_index_key, deliverable_name, variant_name
 from manifests.plan import Plan
 from manifests.schema import Deliver, Spot
+
+
+def film_name(variant: Variant, wanted: Deliver) -> str:
+    """A film's part of a key: `16x9-youtube-instream`, with the variant's values before it."""
+    return variant_name(wanted.ratio, wanted.profile, variant.source.id, *variant.cell)
 
 
 def file_name(plan: Plan, spot: Spot, wanted: Deliver, frames: int) -> str:
@@ -35,15 +40,21 @@ def file_name(plan: Plan, spot: Spot, wanted: Deliver, frames: int) -> str:
 
 
 def find_deliverable(
-    store: ObjectStore, plan: Plan, inputs: Mapping[str, str], profile: Profile, wanted: Deliver
+    store: ObjectStore,
+    plan: Plan,
+    variant: Variant,
+    inputs: Mapping[str, str],
+    profile: Profile,
+    wanted: Deliver,
+    decisions: Sequence[Decisions],
 ) -> tuple[str, DeliverableIndex | None]:
     """The finish key, and the index that the store has under it, if its files are still there. What people said of the
     film is part of the key, for its sidecar tells it; the film itself is not encoded again."""
-    variant = variant_name(wanted.ratio, wanted.profile)
-    said = said_of_film(read_decisions(store, plan.campaign), variant)
-    told = {**inputs, f"{variant}/said": digest_json(said)} if said else inputs
-    key = finish_key(plan, told, profile, wanted.ratio, wanted.version, STEPS)
-    where = deliverable_index_key(plan.campaign, variant, key[:12])
+    name = film_name(variant, wanted)
+    said = said_of_film(decisions, name)
+    told = {**inputs, f"{name}/said": digest_json(said)} if said else inputs
+    key = finish_key(plan, variant, told, profile, wanted.ratio, wanted.version, STEPS)
+    where = deliverable_index_key(plan.campaign, name, key[:12])
     index = read_record(store, where, DeliverableIndex)
     return key, index if index and all(has_blob(store, blob) for blob in index.files.values()) else None
 

@@ -12,7 +12,7 @@ import functools
 import os
 import secrets
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -45,7 +45,8 @@ from manifests.approvals import ReviewGates
 from manifests.catalogue import ModelCard, Profile
 from manifests.digest import digest_json
 from manifests.estimate import priorities_of
-from manifests.expand import OUT_FRAME, Want
+from manifests.expand import ALONE, OUT_FRAME, Want
+from manifests.films import Variant
 from manifests.journal import BlobRef, RunEvent
 from manifests.naming import plan_key
 from manifests.plan import Plan, first_limit
@@ -92,6 +93,7 @@ class Production:
     bought_until: float = 0.0  # the last take that was collected
     calls: int = 0  # creates sent by this run
     spent: int = 0  # credits settled by this run
+    variant: Variant = ALONE  # whose film this is; of the whole campaign, none
 
     @functools.cached_property
     def priorities(self) -> Mapping[str, float]:
@@ -104,8 +106,17 @@ class Production:
             return None
         return round(self.bought_until - self.bought_from, 1)
 
+    def of_variant(self, variant: Variant) -> Production:
+        """The same run, as the steps of one film see it."""
+        spot = variant.spot
+        return replace(self, variant=variant, spot=spot, cut=cut_of(spot, self.models))
+
+    @functools.cached_property
+    def _wants(self) -> Mapping[str, Want]:
+        return {want.id: want for want in self.plan.wants}
+
     def want(self, want_id: str) -> Want:
-        return next(w for w in self.plan.wants if w.id == want_id)
+        return self._wants[want_id]
 
     def state(self) -> StoreState:
         return StoreState(self.store, self.clock)
@@ -116,7 +127,7 @@ class Production:
         return read_gates(self.store, self.plan.campaign, self.spot.review, auto=auto)
 
     def file_blob(self, name: str) -> BlobRef:
-        pin = self.plan.file(name)
+        pin = self.plan.file(self.variant.file(name))
         return BlobRef(kind="ref", sha256=pin.sha256, size=pin.size, content_type=pin.content_type)
 
     async def media_of(self, request: Mapping[str, Any]) -> dict[str, MediaInput]:

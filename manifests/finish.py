@@ -11,6 +11,7 @@ from pydantic import Field
 from manifests.approvals import words_said
 from manifests.catalogue import Profile
 from manifests.digest import digest_json
+from manifests.films import Variant
 from manifests.journal import BlobRef, Record, Selection
 from manifests.plan import Plan
 from manifests.schema import Deliver
@@ -57,12 +58,30 @@ class Finished:
         return bool(self.index.measured["ok"])
 
 
-def finish_inputs(plan: Plan, bought: Mapping[str, str]) -> dict[str, str]:
-    """The digest of everything that is seen or heard, and of the papers that its sidecar names. `bought`: circled takes
-    and sounds, by want id."""
+def wants_of(variant: Variant) -> tuple[str, ...]:
+    """Ids of everything that is seen and heard in one film: circled takes, lines, bought effects."""
+    sound = variant.spot.sound
+    lines = sound.voiceover.lines if sound.voiceover else ()
+    effects = [(e.id or f"{e.at}-{n}", e) for n, e in enumerate(sound.effects, 1)]
+    return (
+        *(f"{variant.shot(shot.id)}/take" for shot in variant.spot.shots),
+        *(f"{variant.line(line.id)}/line" for line in lines),
+        *(f"{variant.effect(name)}/effect" for name, effect in effects if effect.prompt is not None),
+    )
+
+
+def finish_inputs(plan: Plan, variant: Variant, bought: Mapping[str, str], said: Mapping[str, str]) -> dict[str, str]:
+    """The digest of everything that is seen or heard in one film, and of the papers that its sidecar names. `bought`:
+    circled takes and sounds, by want id; `said`: of what people said of them and of their stills."""
+    wants = wants_of(variant)
+    stills = {want.removesuffix("take") + "still" for want in wants if want.endswith("/take")}
     shown, papers = ("brand.fonts", "brand.logo", "brand.end_cards", "sound."), ".rights.document"
-    told = [f for f in plan.files if f.name.startswith(shown) or f.name.endswith(papers)]
-    return {**bought, **{f.name: f.sha256 for f in told}}
+    told = [f for f in plan.files if f.name.startswith(shown) or f.name.partition("@")[0].endswith(papers)]
+    return {
+        **{want: bought[want] for want in wants},
+        **{key: digest for key, digest in said.items() if key.removesuffix("/said") in stills.union(wants)},
+        **{f.name: f.sha256 for f in told if variant.file(f.name.partition("@")[0]) == f.name},
+    }
 
 
 def said_inputs(selections: Mapping[str, Selection | None]) -> dict[str, str]:
@@ -72,17 +91,24 @@ def said_inputs(selections: Mapping[str, Selection | None]) -> dict[str, str]:
 
 
 def finish_key(
-    plan: Plan, inputs: Mapping[str, str], profile: Profile, ratio: str, version: int, steps: Mapping[str, int]
+    plan: Plan,
+    variant: Variant,
+    inputs: Mapping[str, str],
+    profile: Profile,
+    ratio: str,
+    version: int,
+    steps: Mapping[str, int],
 ) -> str:
     """`inputs`: sha256 of the circled take of each shot, of each sound and of each file, by want id or YAML path."""
-    shown = {k: v for k, v in plan.spot.items() if k not in _NOT_SHOWN}
-    upscale = plan.spot.get("generate", {}).get("upscale")
+    spot = variant.spot.model_dump(mode="json", by_alias=True)
+    shown = {k: v for k, v in spot.items() if k not in _NOT_SHOWN}
+    upscale = spot.get("generate", {}).get("upscale")
     return digest_json(
         {
             "spot": shown,
             "rights": {
                 kind: {name: item.get("rights") for name, item in (part.get(kind) or {}).items()}
-                for kind, part in (("references", plan.spot), ("voices", plan.brand))
+                for kind, part in (("references", spot), ("voices", plan.brand))
             },
             "upscale": upscale,
             "brand": {k: plan.brand.get(k) for k in ("name", "display_name", "colours", "end_cards", "fonts", "logo")},

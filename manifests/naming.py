@@ -4,10 +4,12 @@ anywhere else is a mistake.
 
 from __future__ import annotations
 
+import hashlib
 import re
 from dataclasses import dataclass
 
 LAYOUT = "v1"
+LONGEST_VALUES = 60  # of the part of a key that tells a variant
 _HEX64 = re.compile(r"[0-9a-f]{64}\Z")
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,99}\Z")
 _FILE_NAME = re.compile(r"(?!\.)[^/\x00-\x1f\x7f-\x9f\ud800-\udfff]{1,200}\Z")
@@ -237,9 +239,15 @@ NAME_FIELDS = ("brand", "campaign", "ratio", "duration", "profile", "version")
 MAX_NAME = 120  # what ad servers take (delivery sheet 3.3)
 
 
-def variant_name(ratio: str, profile: str) -> str:
-    """A variant's part of a key: `16x9-youtube-instream`."""
-    return _name(f"{ratio.replace(':', 'x')}-{profile}")
+def variant_name(ratio: str, profile: str, *values: str) -> str:
+    """A film's part of a key: `16x9-youtube-instream`, with the variant's values before it. Where those are long, a
+    part of their digest stands for them."""
+    text = "-".join(value for value in values if value and value != ratio)
+    start = re.sub(r"[^a-z0-9._-]", "-", text.lower())
+    if len(start) > LONGEST_VALUES:
+        start = f"{start[: LONGEST_VALUES - 9].rstrip('-')}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
+    end = f"{ratio.replace(':', 'x')}-{profile}"
+    return _name(f"{start}-{end}" if start else end)
 
 
 def deliverable_name(

@@ -7,7 +7,8 @@ pictures are part of it; everything else that moves makes the plan stale.
 from __future__ import annotations
 
 import enum
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
 from typing import Any, Literal, Protocol
 
 from pydantic import Field
@@ -15,7 +16,7 @@ from pydantic import Field
 from manifests.approvals import ReviewGates, Waiting, chosen_bytes
 from manifests.digest import digest_json
 from manifests.expand import Want, fill_blanks, find_blanks
-from manifests.films import Source
+from manifests.films import Source, Variant, variants_of
 from manifests.journal import Record, Result, Selection, TakeHistory, TakeState, What
 from manifests.schema import Brand, Spot
 from manifests.walk import (
@@ -160,8 +161,18 @@ class Plan(Record):
     def read_brand(self) -> Brand:
         return Brand.model_validate(dict(self.brand))
 
+    @cached_property
+    def _files(self) -> dict[str, FilePin]:
+        return {pin.name: pin for pin in self.files}
+
     def file(self, name: str) -> FilePin:
-        return next(f for f in self.files if f.name == name)
+        """By its path in the YAML, with the values of the axes that it depends on."""
+        return self._files[name]
+
+    @property
+    def variants(self) -> Iterator[Variant]:
+        """Every film to be made, in the order of the matrix."""
+        return variants_of(self.sources)
 
 
 class Planner:

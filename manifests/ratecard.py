@@ -9,6 +9,7 @@ import datetime
 import math
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
+from fractions import Fraction
 from functools import cache
 from pathlib import Path
 from types import MappingProxyType
@@ -22,6 +23,7 @@ MODELS = Path(__file__).parent / "models"
 PROFILES = Path(__file__).parent / "profiles"
 CREDITS_PER_DOLLAR = 100
 STALE_DAYS = 180
+KEPT = Fraction(9, 10)  # of a picture that is cropped to its ratio: less is another picture
 LINES = 1080  # on the short side: the most that is asked of a model; above it scaling is cheaper
 
 
@@ -86,9 +88,10 @@ def find_endpoint(card: ModelCard, path: str) -> EndpointCard | None:
 
 
 def native_size(card: ModelCard, path: str, ratio: str) -> str | None:
-    """The output size that a model sells for an aspect ratio, as "1280:720"; None when it sells none of exactly it.
+    """The output size that a model sells for an aspect ratio, as "1280:720"; None when it sells none that is near.
 
-    Of several the largest up to 1080 lines: more lines mean less scaling up, and no video row charges by size.
+    Of several the largest up to 1080 lines: more lines mean less scaling up, and no video row charges by size. Where
+    none has exactly this ratio, the one of which a crop keeps most, if that is KEPT of it: 4:5 out of 832×1104.
     """
     endpoint = find_endpoint(card, path)
     wide, high = (int(n) for n in ratio.split(":"))
@@ -97,10 +100,18 @@ def native_size(card: ModelCard, path: str, ratio: str) -> str | None:
         if endpoint
         else []
     )
-    fitting = sorted(size for size in sizes if size[0] * high == size[1] * wide)
-    if not fitting:
+    kept = {size: kept_by_crop(size, (wide, high)) for size in sizes}
+    most = max(kept.values(), default=Fraction(0))
+    if most < KEPT:
         return None
+    fitting = sorted(size for size, part in kept.items() if part == most)
     return "{}:{}".format(*max((size for size in fitting if min(size) <= LINES), default=fitting[0]))
+
+
+def kept_by_crop(size: tuple[int, int], ratio: tuple[int, int]) -> Fraction:
+    """The part of a picture that is left when it is cropped to a ratio; 1 when it has it."""
+    have, wanted = Fraction(*size), Fraction(*ratio)
+    return min(have / wanted, wanted / have)
 
 
 def still_size(card: ModelCard, ratio: str) -> str | None:

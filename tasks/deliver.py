@@ -6,24 +6,21 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Mapping, Sequence
-from decimal import Decimal
-from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 from infra.blobs import blob_file, put_blob
-from infra.deliverables import file_name
+from infra.captioning import spoken_cues
+from infra.deliverables import file_name, film_name
 from infra.errors import PreconditionFailedError
-from infra.media.captions import SpokenLine, build_cues
 from infra.production import Production, SpokenTake
 from infra.records import create_record
 from manifests.catalogue import Profile
 from manifests.finish import DeliverableIndex
 from manifests.journal import BlobRef, StepResult
-from manifests.naming import deliverable_index_key, deliverable_key, variant_name
+from manifests.naming import deliverable_index_key, deliverable_key
 from manifests.plan import Plan
 from manifests.schema import Deliver
-from manifests.spoken import time_script
 from tasks.policy import production_task
 
 
@@ -74,22 +71,12 @@ async def caption(
     captions = production.spot.graphics.captions
     if captions is None or not captions.sidecar or not lines:
         return None
-    rate = profile.frame_rate
-    spoken = [_spoken_line(take, take.start_frame / rate) for take in lines]
-    cues = build_cues(spoken, film_seconds=production.cut.frames / rate, rate=profile.rate)
+    cues = spoken_cues(lines, production.cut.frames, profile)
     params = {
         "cues": [{"start": str(c.start), "end": str(c.end), "text": c.text} for c in cues],
         "formats": list(captions.sidecar),
     }
     return await production.steps.run("captions", params, {}, kind="out")
-
-
-def _spoken_line(take: SpokenTake, offset: Fraction) -> SpokenLine:
-    """The script's characters with the times of what was spoken for them."""
-    told = take.timing or {"characters": [], "starts": [], "ends": []}
-    timed = time_script(take.line.text, told["characters"], told["starts"], told["ends"], seconds=take.seconds)
-    start = Decimal(offset.numerator) / Decimal(offset.denominator)
-    return SpokenLine(timed.characters, timed.starts, timed.ends, offset=start, speed=take.speed)
 
 
 @production_task("deliver")
@@ -105,7 +92,7 @@ async def store_deliverable(
 ) -> DeliverableIndex:
     """Writes the sidecar, the named copies and, last, the index: without an index there is no deliverable."""
     store, plan = production.store, production.plan
-    variant = variant_name(wanted.ratio, wanted.profile)
+    variant = film_name(production.variant, wanted)
     stem = file_name(plan, production.spot, wanted, production.cut.frames)
     text = json.dumps(sidecar, indent=2, sort_keys=True, ensure_ascii=False).encode()
     blobs = dict(files)

@@ -11,7 +11,7 @@ from infra.errors import ShotrunnerError
 from infra.files import file_digest
 from infra.media.ffmpeg import ffmpeg_version
 from infra.media.steps import STEPS
-from infra.media.type_setting import FALLBACK_FONT
+from infra.media.typeface import FALLBACK_FONT
 from infra.production import Production, SpokenTake, find_placeholders
 from infra.selections import read_decisions
 from infra.state import StoreState
@@ -24,7 +24,7 @@ from manifests.rights import label_rules
 from manifests.schema import Deliver, DisclosureOverride, Rights
 from manifests.walk import Numbered, segment_of, walk_takes
 
-X264_STEPS = ("conform", "stitch")  # whose bytes follow from the encoder's version
+X264_STEPS = ("conform", "section", "render")  # whose bytes follow from the encoder's version
 
 
 def build_sidecar(
@@ -143,7 +143,7 @@ def _line_facts(production: Production, take: SpokenTake) -> dict[str, Any]:
         "line": take.line.id,
         "text": take.line.text,
         "voice": voiceover.voice if voiceover else None,
-        **_bought_sound(production, f"{take.line.id}/line", take.bought),
+        **_bought_sound(production, f"{production.variant.line(take.line.id)}/line", take.bought),
         "seconds": round(take.seconds, 3),
         "speed": str(take.speed),
     }
@@ -154,7 +154,8 @@ def _effect_facts(production: Production, number: int, blob: BlobRef) -> dict[st
     placed = {"effect": number + 1, "at": effect.at, "gain": str(effect.gain)}
     if effect.file is not None:
         return {**placed, "file": effect.file, "sha256": blob.sha256}
-    bought = _bought_sound(production, f"{effect.at}-{number + 1}/effect", blob)
+    address = production.variant.effect(effect.id or f"{effect.at}-{number + 1}")
+    bought = _bought_sound(production, f"{address}/effect", blob)
     return {**placed, "prompt": effect.prompt, **bought}
 
 
@@ -247,7 +248,8 @@ def _rights_facts(production: Production, name: str, rights: Rights | None) -> d
 
 def _digest(production: Production, name: str) -> str | None:
     """Of a file as it was when the plan was made."""
-    return next((pin.sha256 for pin in production.plan.files if pin.name == name), None)
+    pinned = production.variant.file(name)
+    return next((pin.sha256 for pin in production.plan.files if pin.name == pinned), None)
 
 
 def _disclosure(production: Production) -> dict[str, Any]:

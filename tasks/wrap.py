@@ -12,6 +12,7 @@ import jinja2
 
 import infra
 from infra.blobs import has_blob, put_blob, read_blob
+from infra.deliverables import film_name
 from infra.errors import ApprovalNeededError, QualityError, ShotrunnerError
 from infra.ledger import spent_and_reserved
 from infra.production import Production
@@ -21,9 +22,10 @@ from infra.state import StoreState, screened_of
 from manifests.approvals import Decisions, said_of_film
 from manifests.estimate import estimate_seconds
 from manifests.expand import Want
-from manifests.finish import DeliverableIndex, Finished, film_facts
+from manifests.films import Variant
+from manifests.finish import DeliverableIndex, Finished, film_facts, wants_of
 from manifests.journal import BlobRef, Choice, Problem, Rejection, RunRecord, Selection, StepResult
-from manifests.naming import deliverable_index_key, run_key, variant_name
+from manifests.naming import deliverable_index_key, run_key
 from manifests.plan import Planner
 from manifests.prompts import review_questions
 from manifests.standing import standing_of_take
@@ -80,8 +82,8 @@ def incomplete_films(production: Production, finished: Sequence[Finished]) -> di
     """By variant, what keeps a film from being made: wants without a circled take or a sound. Empty when money, vendor
     and makers all did their part."""
     made = {film.index.variant for film in finished}
-    variants = [variant_name(wanted.ratio, wanted.profile) for wanted in production.spot.deliver]
-    open_films = [variant for variant in variants if variant not in made]
+    films = [(v, film_name(v, wanted)) for v in production.plan.variants for wanted in v.spot.deliver]
+    open_films = [(variant, name) for variant, name in films if name not in made]
     if not open_films:
         return {}
     planner = Planner(production.state(), gates=production.review_gates())
@@ -93,7 +95,13 @@ def incomplete_films(production: Production, finished: Sequence[Finished]) -> di
         sounds = [n for n in walk.wanted if n.result is not None] if walk is not None else []
         if want.id not in planner.pictures if want.what in ("take", "still") else not sounds:
             lacking.append(want.id)
-    return dict.fromkeys(open_films, tuple(lacking))
+    stills = {want.removesuffix("still") + "take": want for want in lacking if want.endswith("/still")}
+
+    def lacks(variant: Variant) -> tuple[str, ...]:
+        needed = wants_of(variant)
+        return tuple(want for want in lacking if want in needed or want in {stills.get(n) for n in needed})
+
+    return {name: lacks(variant) for variant, name in open_films}
 
 
 def _record(
