@@ -1,25 +1,39 @@
 """What the graphics step is asked for, and whether it can be done: words that do not fit are found before money is
-spent, not after."""
+spent, not after.
+
+Parameters and files name only what is seen: two locales with the same words share one overlay.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from manifests.catalogue import Profile
-from manifests.schema import Brand, EndCard, Super
+from manifests.schema import Brand, EndCard, Spot, Super
+from manifests.scripts import LATIN, fonts_for
 
 FADE_FRAMES = 8
 
 
-def super_params(brand: Brand, wanted: Super, frames: int, profile: Profile, ratio: str) -> dict[str, Any]:
-    frame = _frame(brand, profile, ratio, frames)
-    return {**frame, "kind": wanted.style, "text": wanted.text, "place": wanted.place}
+def super_params(
+    brand: Brand, wanted: Super, frames: int, profile: Profile, ratio: str, *, over_captions: bool = False
+) -> dict[str, Any]:
+    params = {**_frame(brand, profile, ratio, frames), "kind": wanted.style, "text": wanted.text, "place": wanted.place}
+    return params | ({"over_captions": True} if over_captions else {})
 
 
 def card_params(brand: Brand, wanted: EndCard, frames: int, profile: Profile, ratio: str) -> dict[str, Any]:
     return {**_frame(brand, profile, ratio, frames), "kind": "end-card", "fields": wanted.fields}
+
+
+def caption_params(
+    brand: Brand, text: str, frames: int, profile: Profile, ratio: str, *, place: Literal["bottom", "top"] = "bottom"
+) -> dict[str, Any]:
+    """Captions stand at once: a fade would take from the time in which they are read."""
+    frame = _frame(brand, profile, ratio, frames) | {"fade_frames": 0}
+    return {**frame, "kind": "caption", "text": text, "place": place}
 
 
 def _frame(brand: Brand, profile: Profile, ratio: str, frames: int) -> dict[str, Any]:
@@ -35,13 +49,22 @@ def _frame(brand: Brand, profile: Profile, ratio: str, frames: int) -> dict[str,
     }
 
 
-def super_files(brand: Brand) -> dict[str, str]:
-    """Inputs of the step by the YAML paths of their files. A brand without a Latin font gets the step's own."""
-    return {"font": "brand.fonts.latin"} if "latin" in brand.fonts else {}
+def burns_captions(spot: Spot, profile: Profile) -> bool:
+    """Whether captions are in the picture of this profile: its other words then stand above them."""
+    captions = spot.graphics.captions
+    return captions is not None and profile.name in captions.burn and spot.sound.voiceover is not None
 
 
-def card_files(brand: Brand, wanted: EndCard) -> dict[str, str]:
-    files = {**super_files(brand), "template": f"brand.end_cards.{wanted.card}.template"}
+def text_files(brand: Brand, text: str, locale: str | None = None) -> dict[str, str]:
+    """Inputs of the step by the YAML paths of their files: the fonts that this text needs, and no others. A brand
+    without a Latin font gets the step's own. `locale` only tells the language of Han characters."""
+    needed = sorted(fonts_for(text, tuple(brand.fonts), locale))
+    return {"font" if name == LATIN else f"font_{name}": f"brand.fonts.{name}" for name in needed}
+
+
+def card_files(brand: Brand, wanted: EndCard, locale: str | None = None) -> dict[str, str]:
+    fonts = text_files(brand, "\n".join(wanted.fields.values()), locale)
+    files = {**fonts, "template": f"brand.end_cards.{wanted.card}.template"}
     if brand.logo is not None:  # the card takes the one that stands out from its ground
         files |= {"logo_light": "brand.logo.light", "logo_dark": "brand.logo.dark"}
     return files

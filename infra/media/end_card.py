@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -13,9 +14,10 @@ from PIL import Image, UnidentifiedImageError
 from infra.errors import MediaError
 from infra.media.card_template import Box, Template, Words, parse_colour, read_template
 from infra.media.layers import Colour, Layer, Pixels
-from infra.media.lettering import LINE_HEIGHT, Coverage, above, block_size, cap_height, draw_block, measure_with
+from infra.media.lettering import Coverage, above, block_size, cap_height, draw_block, measure_with
 from infra.media.safe import Safe
 from infra.media.type_setting import Setting, check_text, fit_text
+from infra.media.typeface import Typeface
 
 SMALLEST = 0.024  # of the shorter side: no text of a card is set smaller
 SHRINKS_TO = 0.62  # of its size in the template
@@ -50,7 +52,7 @@ class _Frame:
 
 def card_layers(
     template: Path,
-    font: Path,
+    face_for: Callable[[str], Typeface],
     logos: Sequence[Path],
     fields: Mapping[str, str],
     colours: Mapping[str, str],
@@ -68,14 +70,12 @@ def card_layers(
     frame = _frame(read, size, safe)
     ground = parse_colour(colours["paper"])
     pieces: list[tuple[int, Layer]] = []  # 0: there from the start, 1: the logo, 2: words, 3: shapes
-    settings: list[Setting] = []
-    boxes: list[tuple[str, tuple[float, float, float, float]]] = []
+    words = [_Text(element, face_for(element.text)) for element in read.elements if isinstance(element, Words)]
+    settled = _keep_apart(words, frame, safe)
+    blocks = iter(settled)
     for element in read.elements:
         if isinstance(element, Words):
-            layer, setting, box = _set(element, frame, font, safe)
-            pieces.append((2, layer))
-            settings.append(setting)
-            boxes.append((element.text, box))
+            pieces.append((2, _draw(next(blocks), frame)))
         elif element.colour is None:
             pieces.append((1, _logo(element, frame, logos, ground)))
         elif _bleeds(element, read) and element.opacity == 1 and not pieces:
@@ -84,14 +84,16 @@ def card_layers(
             pieces.append((0, _band(element, read, frame)))
         else:
             pieces.append((3, _shape(element, frame)))
-    _keep_apart(boxes)
-    smallest = min((setting.size for setting in settings), default=0.0)
+    smallest, smallest_cap = min(
+        ((block.setting.size, cap_height(block.text.face, block.setting.size)) for block in settled),
+        default=(0.0, 0.0),
+    )
     return Laid(
         layers=_build_in(pieces, frames, fade, RISE * min(size)),
         ground=ground,
-        lines=[line for setting in settings for line in setting.lines],
+        lines=[line for block in settled for line in block.setting.lines],
         smallest=smallest,
-        smallest_cap=cap_height(font, smallest) if smallest else 0.0,
+        smallest_cap=smallest_cap,
     )
 
 
@@ -159,44 +161,94 @@ def _frame(template: Template, size: tuple[int, int], safe: Safe) -> _Frame:
     return _Frame(size, (template.width, template.height), scale)
 
 
-def _set(
-    words: Words, frame: _Frame, font: Path, safe: Safe
-) -> tuple[Layer, Setting, tuple[float, float, float, float]]:
+@dataclass(frozen=True)
+class _Text:
+    words: Words
+    face: Typeface
+
+
+@dataclass(frozen=True)
+class _Block:
+    """A text as it is set, and the box of its ink in pixels."""
+
+    text: _Text
+    setting: Setting
+    left: float
+    top: float
+    right: float
+    bottom: float
+
+    def meets(self, other: _Block) -> bool:
+        return (
+            self.left < other.right and other.left < self.right and self.top < other.bottom and other.top < self.bottom
+        )
+
+
+def _set(text: _Text, frame: _Frame, safe: Safe, most_lines: int, scale: float) -> _Block:
+    words, face = text.words, text.face
     x, unit = frame.x(words.x), min(frame.size)
     room = {"start": safe.right - x, "end": x - safe.left, "middle": 2 * min(x - safe.left, safe.right - x)}[
         words.anchor
     ]
-    width = min(room, words.width * frame.scale) if words.width else room
     size = words.size * frame.scale
+    floor = min(size, max(size * SHRINKS_TO, SMALLEST * unit))
     setting = fit_text(
-        check_text(font, words.text),
-        measure_with(font),
-        width=width,
-        size=size,
-        floor=min(size, max(size * SHRINKS_TO, SMALLEST * unit)),
-        most_lines=words.lines,
+        check_text(face, words.text),
+        measure_with(face),
+        width=min(room, words.width * frame.scale) if words.width else room,
+        size=max(size * scale, floor),
+        floor=floor,
+        most_lines=most_lines,
     )
-    across, down = block_size(font, setting)
+    across, down = block_size(face, setting)
     # More lines than the template drew grow both ways from where its one line stands.
-    baseline = frame.y(words.y) - (len(setting.lines) - 1) * setting.size * LINE_HEIGHT / 2
+    baseline = frame.y(words.y) - (len(setting.lines) - 1) * setting.size * face.leading / 2
     left = x - {"start": 0.0, "middle": across / 2, "end": float(across)}[words.anchor]
-    top = baseline - above(font, setting)
+    top = baseline - above(face, setting)
     if top < safe.top or top + down > safe.bottom:
         raise MediaError(f"{words.text!r} leaves the safe area of the card", remedy="move it in the template")
-    margin = int(RISE * unit) + 6
+    return _Block(text, setting, left, top, left + across, top + down)
+
+
+def _draw(block: _Block, frame: _Frame) -> Layer:
+    words = block.text.words
+    margin = int(RISE * min(frame.size)) + 6
     align = {"start": "left", "middle": "centre", "end": "right"}[words.anchor]
-    letters = draw_block(font, setting, align=align, margin=margin) * np.float32(words.opacity)
-    layer = Layer(words.colour, letters, round(left) - margin, round(top) - margin)
-    return layer, setting, (left, top, left + across, top + down)
+    letters = draw_block(block.text.face, block.setting, align=align, margin=margin) * np.float32(words.opacity)
+    return Layer(words.colour, letters, round(block.left) - margin, round(block.top) - margin)
 
 
-def _keep_apart(boxes: list[tuple[str, tuple[float, float, float, float]]]) -> None:
-    for number, (text, (left, top, right, bottom)) in enumerate(boxes):
-        for other, (x1, y1, x2, y2) in boxes[:number]:
-            if left < x2 and x1 < right and top < y2 and y1 < bottom:
-                raise MediaError(
-                    f"{other!r} and {text!r} run into each other on the end card", remedy="shorten one of them"
-                )
+def _keep_apart(texts: Sequence[_Text], frame: _Frame, safe: Safe) -> list[_Block]:
+    """Texts that meet are set anew, the larger first: in fewer lines, then smaller. Raises MediaError when they meet
+    all the same."""
+    turns = {id(text): iter(_ways(text.words.lines)) for text in texts}
+    blocks = [_set(text, frame, safe, *next(turns[id(text)])) for text in texts]
+    while True:
+        meeting = next(((a, b) for n, b in enumerate(blocks) for a in blocks[:n] if a.meets(b)), None)
+        if meeting is None:
+            return blocks
+        for block in sorted(meeting, key=lambda block: -block.setting.size):
+            anew = _set_anew(block.text, frame, safe, turns[id(block.text)])
+            if anew is not None:
+                blocks[blocks.index(block)] = anew
+                break
+        else:
+            first, second = (block.text.words.text for block in meeting)
+            raise MediaError(
+                f"{first!r} and {second!r} run into each other on the end card", remedy="shorten one of them"
+            )
+
+
+def _ways(lines: int) -> list[tuple[int, float]]:
+    """Most lines and scale, in the order in which they are tried."""
+    return [*((most, 1.0) for most in range(lines, 0, -1)), *((lines, scale) for scale in (0.9, 0.8, 0.7, SHRINKS_TO))]
+
+
+def _set_anew(text: _Text, frame: _Frame, safe: Safe, ways: Iterator[tuple[int, float]]) -> _Block | None:
+    for way in ways:
+        with suppress(MediaError):
+            return _set(text, frame, safe, *way)
+    return None
 
 
 def _logo(box: Box, frame: _Frame, logos: Sequence[Path], ground: Colour) -> Layer:

@@ -1,6 +1,6 @@
-"""Words on screen: supers, legal lines, lower thirds and labels as overlays with alpha; end cards as full frames.
+"""Words on screen: supers, legal lines, lower thirds, labels and captions as overlays with alpha; end cards as frames.
 
-Text is set with the given font alone, inside the safe area, wrapped, then shrunk to a floor; what cannot be set so is
+Text is set with the given fonts alone, inside the safe area, wrapped, then shrunk to a floor; what cannot be set so is
 an error that names it. Sizes go by the shorter side of the frame, so that they hold in any ratio.
 """
 
@@ -21,9 +21,10 @@ from infra.errors import MediaError
 from infra.media.card_template import parse_colour
 from infra.media.end_card import Laid, card_layers, rounded
 from infra.media.layers import Colour, Layer, compose, write_card, write_overlay
-from infra.media.lettering import LINE_HEIGHT, Coverage, block_size, blur, cap_height, draw_block, measure_with
+from infra.media.lettering import Coverage, block_size, blur, cap_height, draw_block, measure_with
 from infra.media.safe import Safe, safe_box
-from infra.media.type_setting import FALLBACK_FONT, Setting, check_text, fit_text
+from infra.media.type_setting import Setting, check_text, fit_text
+from infra.media.typeface import Typeface, open_typeface
 
 Hex = Annotated[str, Field(pattern=r"^#[0-9A-Fa-f]{6}$")]
 Align = Literal["left", "centre"]
@@ -51,7 +52,7 @@ class Colours(BaseModel):
 class Params(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    kind: Literal["super", "legal", "lower-third", "end-card", "label"]
+    kind: Literal["super", "legal", "lower-third", "end-card", "label", "caption"]
     text: str = ""
     fields: dict[str, str] = Field(default_factory=dict)
     place: Literal["safe", "top", "bottom", "left", "right", "centre"] = "safe"
@@ -62,6 +63,7 @@ class Params(BaseModel):
     safe: SafeParams = SafeParams()
     colours: Colours
     fade_frames: Annotated[int, Field(ge=0)] = 8
+    over_captions: bool = False  # captions are burned into the same picture: stay above them
 
 
 @dataclass(frozen=True)
@@ -84,13 +86,16 @@ _STYLES = {
     "column": _Style(0.064, 0.042, 5, 0.42, 0.56, rise=0.014),  # a super at the left or right
     "legal": _Style(LEGAL_SIZE, 0.026, 3, 0.86, 0.66, gain=2.4),
     "label": _Style(0.030, 0.026, 1, 0.60, 0.0),
+    "caption": _Style(0.046, 0.026, 2, 1.0, 0.0),
 }
+_PLATES = {"label": 0.68, "caption": 0.76}  # how dark; the caption's lets white shine through at less than 4.5:1
+CAPTION_EMS = 22.5  # the size of captions is such that a full line of 42 letters fits: one size for the whole film
+CAPTION_PAD = 0.34  # of the em
 _THIRD = (_Style(0.050, 0.036, 1, 0.60, 0.0), _Style(0.032, 0.026, 2, 0.60, 0.0))
 
 
 def run(params: Params, inputs: Mapping[str, Path], out: Path) -> dict[str, object]:
     """Writes overlay.mov, cropped to the box that the facts give, or for an end card card.mov."""
-    font = inputs.get("font", FALLBACK_FONT)
     rate = Fraction(params.rate)
     if params.kind == "end-card":
         card = _card(params, inputs)
@@ -99,11 +104,12 @@ def run(params: Params, inputs: Mapping[str, Path], out: Path) -> dict[str, obje
         frames = write_card(out / "card.mov", pictures, rate)
         box = (0, 0, *size)
         return _facts(box, frames, opaque=True, text_height=card.smallest, cap=card.smallest_cap, lines=card.lines)
-    layers, setting = _third(params, font) if params.kind == "lower-third" else _words(params, font)
+    face = open_typeface(inputs, _text(params))
+    layers, setting = _third(params, face) if params.kind == "lower-third" else _words(params, face)
     layers, box = _crop(layers, params.width, params.height)
     pictures = compose(layers, box[2:], frames=params.frames, rate=rate, background=None)
     frames = write_overlay(out / "overlay.mov", pictures, rate, bleed=_tones(params)[1])
-    cap = cap_height(font, setting.size)
+    cap = cap_height(face, setting.size)
     return _facts(box, frames, opaque=False, text_height=setting.size, cap=cap, lines=list(setting.lines))
 
 
@@ -113,7 +119,7 @@ def lay_out(params: Params, inputs: Mapping[str, Path]) -> None:
         _card(params, inputs)
         return
     lay = _third if params.kind == "lower-third" else _words
-    lay(params, inputs.get("font", FALLBACK_FONT))
+    lay(params, open_typeface(inputs, _text(params)))
 
 
 def _card(params: Params, inputs: Mapping[str, Path]) -> Laid:
@@ -121,7 +127,7 @@ def _card(params: Params, inputs: Mapping[str, Path]) -> Laid:
         raise MediaError("an end card has no template", remedy="name its template in the brand kit's end_cards")
     return card_layers(
         inputs["template"],
-        inputs.get("font", FALLBACK_FONT),
+        lambda text: open_typeface(inputs, text),
         [inputs[name] for name in sorted(inputs) if name.startswith("logo")],
         params.fields,
         params.colours.model_dump(),
@@ -145,6 +151,24 @@ def _safe(params: Params) -> Safe:
     return safe_box(params.width, params.height, top=s.top, bottom=s.bottom, left=s.left, right=s.right)
 
 
+def _room(params: Params, face: Typeface) -> Safe:
+    """The safe area, less what captions take of it when they are burned into the same picture."""
+    safe = _safe(params)
+    if not params.over_captions or params.kind == "caption":
+        return safe
+    size = _caption_size(params, safe)
+    zone = size * (face.leading + 1 + 2 * CAPTION_PAD) + 0.018 * min(params.width, params.height)
+    return safe._replace(bottom=safe.bottom - round(zone))
+
+
+def _caption_size(params: Params, safe: Safe) -> float:
+    unit = min(params.width, params.height)
+    return max(
+        min(_STYLES["caption"].size * unit, safe.width / (CAPTION_EMS + 2 * CAPTION_PAD)),
+        _STYLES["caption"].floor * unit,
+    )
+
+
 def _tones(params: Params) -> tuple[Colour, Colour]:
     """The lighter and the darker of ink and paper: letters over pictures are light, what is behind them dark."""
     ink, paper = parse_colour(params.colours.ink), parse_colour(params.colours.paper)
@@ -160,52 +184,54 @@ def _text(params: Params) -> str:
     return params.text or "\n".join(params.fields.values())
 
 
-def _words(params: Params, font: Path) -> tuple[list[Layer], Setting]:
-    safe, unit = _safe(params), min(params.width, params.height)
+def _words(params: Params, face: Typeface) -> tuple[list[Layer], Setting]:
+    safe, unit = _room(params, face), min(params.width, params.height)
     column = params.kind == "super" and params.place in {"left", "right"}
     style = _STYLES["column" if column else params.kind]
     # Some markets ask for labels of 2.5 per cent of the height, which in a tall frame is more than our own floor.
     least = 0.0255 * params.height if params.kind == "label" else 0.0
-    pad = round(0.5 * style.size * unit) if params.kind == "label" else 0
+    size = _caption_size(params, safe) if params.kind == "caption" else max(style.size * unit, least)
+    pad = round({"label": 0.5, "caption": CAPTION_PAD}.get(params.kind, 0) * size)
     setting = fit_text(
-        check_text(font, _text(params)),
-        measure_with(font),
+        check_text(face, _text(params)),
+        measure_with(face),
         width=safe.width * style.width - 2 * pad,
-        size=max(style.size * unit, least),
+        size=size,
         floor=max(style.floor * unit, least),
         most_lines=style.most_lines,
     )
-    width, height = block_size(font, setting)
-    if params.kind == "label":
+    width, height = block_size(face, setting)
+    if pad:
         height -= round(UNDER * setting.size)
     if height + 2 * pad > safe.height:
         raise MediaError(f"{params.text!r} is taller than the safe area", remedy="shorten the text")
-    x, y = _corner(params, safe, width + 2 * pad, height + 2 * pad, unit)
+    x, y = _corner(params, face, safe, width + 2 * pad, height + 2 * pad, unit)
     light, dark = _tones(params)
     fade = _fade(params)
     align: Align = "left" if column or params.kind == "label" else "centre"
     rise = style.rise * unit
     timing = {"fade_in": fade, "fade_out": fade}
     margin = int(setting.size * 1.8 + rise) + 2
-    letters = draw_block(font, setting, align=align, margin=margin)
-    if params.kind == "label":
-        plate = rounded(width + 2 * pad, height + 2 * pad, radius=0.35 * (height + 2 * pad)) * np.float32(0.68)
+    letters = draw_block(face, setting, align=align, margin=margin)
+    if pad:
+        rounding = 0.35 * (height + 2 * pad) if params.kind == "label" else 0.2 * setting.size
+        plate = rounded(width + 2 * pad, height + 2 * pad, rounding) * np.float32(_PLATES[params.kind])
         ground = Layer(dark, plate, x, y, **timing)
     else:
         ground = Layer(dark, _shade(letters, setting.size, style.shade, style.gain), x - margin, y - margin, **timing)
     return [ground, Layer(light, letters, x + pad - margin, y + pad - margin, rise=rise, **timing)], setting
 
 
-def _corner(params: Params, safe: Safe, width: int, height: int, unit: int) -> tuple[int, int]:
+def _corner(params: Params, face: Typeface, safe: Safe, width: int, height: int, unit: int) -> tuple[int, int]:
     """Top left of the words. Supers keep clear of the two legal lines that may stand below them."""
     centred = safe.left + (safe.width - width) // 2
     below = safe.bottom - height
     if params.kind == "label":
         x = safe.right - width if params.place == "right" else safe.left
         return (centred if params.place == "centre" else x), (below if params.place == "bottom" else safe.top)
-    if params.kind == "legal":
+    if params.kind in {"legal", "caption"}:
         return centred, (safe.top if params.place == "top" else below)
-    raised = max(below - _legal_zone(unit), safe.top)
+    raised = max(below - _legal_zone(face, unit), safe.top)
     middle = safe.top + (safe.height - height) // 2
     places = {
         "top": (centred, safe.top),
@@ -216,27 +242,27 @@ def _corner(params: Params, safe: Safe, width: int, height: int, unit: int) -> t
     return places.get(params.place, (centred, raised))
 
 
-def _legal_zone(unit: int) -> int:
-    return round((2 * LINE_HEIGHT * LEGAL_SIZE + 0.02) * unit)
+def _legal_zone(face: Typeface, unit: int) -> int:
+    return round((2 * face.leading * LEGAL_SIZE + 0.02) * unit)
 
 
-def _third(params: Params, font: Path) -> tuple[list[Layer], Setting]:
+def _third(params: Params, face: Typeface) -> tuple[list[Layer], Setting]:
     """A name and, smaller, what it is, on a dark plate with a bar of the accent colour."""
-    safe, unit = _safe(params), min(params.width, params.height)
-    head, _, rest = check_text(font, _text(params)).partition("\n")
+    safe, unit = _room(params, face), min(params.width, params.height)
+    head, _, rest = check_text(face, _text(params)).partition("\n")
     pad, bar = round(0.026 * unit), round(0.007 * unit)
     settings: list[Setting] = []
     for text, style in zip((head, " ".join(rest.split())), _THIRD, strict=True):
         if text:
             wide = safe.width * style.width
             sizes = {"size": style.size * unit, "floor": style.floor * unit}
-            settings.append(fit_text(text, measure_with(font), width=wide, most_lines=style.most_lines, **sizes))
-    blocks = [block_size(font, setting) for setting in settings]
+            settings.append(fit_text(text, measure_with(face), width=wide, most_lines=style.most_lines, **sizes))
+    blocks = [block_size(face, setting) for setting in settings]
     gap = round(0.014 * unit)
     width = bar + 2 * pad + max(block[0] for block in blocks)
     height = 2 * pad + sum(block[1] for block in blocks) + gap * (len(blocks) - 1) - round(UNDER * settings[-1].size)
     x = safe.right - width if params.place == "right" else safe.left
-    y = safe.top if params.place == "top" else safe.bottom - _legal_zone(unit) - height
+    y = safe.top if params.place == "top" else safe.bottom - _legal_zone(face, unit) - height
     light, dark = _tones(params)
     fade, rise = _fade(params), 0.010 * unit
     timing = {"fade_in": fade, "fade_out": fade}
@@ -247,7 +273,7 @@ def _third(params: Params, font: Path) -> tuple[list[Layer], Setting]:
     ]
     down, margin = y + pad, int(rise) + 6
     for number, (setting, block) in enumerate(zip(settings, blocks, strict=True)):
-        letters = draw_block(font, setting, align="left", margin=margin)
+        letters = draw_block(face, setting, align="left", margin=margin)
         delay = min(2 + 2 * number, params.frames // 6)
         place = {"x": x + bar + pad - margin, "y": down - margin}
         layers.append(Layer(light, letters, delay=delay, rise=rise, **place, **timing))

@@ -1,32 +1,41 @@
-"""Which text a font can set, and how it is broken into lines of a size that fits: measured, never guessed.
+"""Which text can be set, and how it is broken into lines of a size that fits: measured, never guessed.
 
 Nothing is substituted: a missing character, or a script that needs shaping we do not do, is an error that names it.
-`missing_characters` and `unsettable_script` are cheap enough for `validate`.
+Japanese and Chinese break between characters, but for what may not begin a line (、。」っ) or end one (「).
 """
 
 from __future__ import annotations
 
-import re
 import unicodedata
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from infra.errors import MediaError
+from infra.media.typeface import IGNORABLE, Typeface
+from manifests.scripts import script_of
 
-FALLBACK_FONT = Path(__file__).with_name("fonts") / "Inter-SemiBold.otf"
-
-_IGNORABLE = frozenset("\u00ad\u200b\u2060\ufeff")  # soft hyphen, zero-width space, word joiner, byte order mark
-_BREAK_AFTER = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uff66-\uff9f]")  # kana and Han
-_NOT_FIRST = frozenset("、。，．・：；？！）」』】〉》”’ー々,.;:!?)]}»…%")  # noqa: RUF001 Japanese marks
+# Marks, small kana and the prolonged sound do not begin a line; opening brackets do not end one (JIS X 4051).
+_NOT_FIRST = frozenset(
+    "、。，．・：；？！）］｝〕〉》」』】〙〗〟’”»ゝゞ々〻ーヽヾ‐–—…‥〜～゠％‰℃"  # noqa: RUF001 Japanese marks
+    "ぁぃぅぇぉっゃゅょゎゕゖァィゥェォッャュョヮヵヶㇰㇱㇲㇳㇴㇵㇶㇷㇸㇹㇺㇻㇼㇽㇾㇿ"
+    "｡､･｣ｧｨｩｪｫｬｭｮｯｰﾞﾟ,.;:!?)]}%¢°"
+)
+_NOT_LAST = frozenset("（［｛〔〈《「『【〘〖〝‘“«([{｢￥＄£¥$€#№")  # noqa: RUF001
+_CLOSES = frozenset("、。，．：；？！）］｝〕〉》」』】…‥")  # noqa: RUF001
+_TOGETHER = frozenset("—…‥")  # two of them are one mark
+_SPACES = " \t\u3000"  # a no-break space does not part
 _SHAPED = (
     (0x0900, 0x0DFF, "an Indic script"),
     (0x0E00, 0x0EFF, "Thai or Lao"),
     (0x0F00, 0x109F, "Tibetan or Burmese"),
     (0x1780, 0x18AF, "Khmer or Mongolian"),
     (0x1900, 0x1CFF, "a script of South-East Asia"),
-    (0xA800, 0xABFF, "an Indic script"),
+    (0x1100, 0x11FF, "Korean in single strokes"),
+    (0xA800, 0xA95F, "an Indic script"),
+    (0xA980, 0xABFF, "an Indic script"),
+    (0x11000, 0x11FFF, "an Indic script"),
 )
+NO_GLYPH_REMEDY = "name a font for this script under `fonts` in the brand kit, or write it without these characters"
 SHRINK = 0.96  # from one size that is tried to the next
 
 Measure = Callable[[str, float], float]  # width in pixels of a text at a size
@@ -39,19 +48,6 @@ class Setting:
     lines: tuple[str, ...]
     size: float
     width: float  # of the widest line
-
-
-def missing_characters(font: Path, text: str) -> str:
-    """The characters of `text` that `font` has no glyph for, each once, in order. Raises MediaError for a bad font."""
-    from fontTools.ttLib import TTFont, TTLibError
-
-    try:
-        with font.open("rb") as file, TTFont(file, fontNumber=0, lazy=True) as opened:
-            known = opened.getBestCmap() or {}
-    except (TTLibError, OSError, KeyError, AssertionError) as error:
-        raise MediaError(f"{font.name} cannot be read as a font: {error}", remedy="give a .ttf or .otf") from error
-    wanted = dict.fromkeys(c for c in unicodedata.normalize("NFC", text) if c not in "\r\n\t" and c not in _IGNORABLE)
-    return "".join(c for c in wanted if ord(c) not in known)
 
 
 def unsettable_script(text: str) -> str | None:
@@ -71,7 +67,7 @@ def name_of(character: str) -> str:
     return f"{character!r} (U+{ord(character):04X} {unicodedata.name(character, 'unnamed')})"
 
 
-def check_text(font: Path, text: str) -> str:
+def check_text(face: Typeface, text: str) -> str:
     """The text in the form it is set in. Raises MediaError naming the character that stands in the way."""
     if not text.strip():
         raise MediaError("there is no text to set", remedy="write some, or take the graphic out")
@@ -80,14 +76,11 @@ def check_text(font: Path, text: str) -> str:
         raise MediaError(
             f"{text!r} cannot be set: {problem}", remedy="have this graphic drawn by hand and given as an image"
         )
-    missing = missing_characters(font, text)
+    missing = face.missing(text)
     if missing:
         named = ", ".join(name_of(c) for c in missing[:5])
-        raise MediaError(
-            f"the font {font.name} has no {named}, needed for {text!r}",
-            remedy="name a font for this script under `fonts` in the brand kit, or write it without these characters",
-        )
-    return "".join(c for c in unicodedata.normalize("NFC", text) if c not in _IGNORABLE)
+        raise MediaError(f"{face.lacks(named)}, needed for {text!r}", remedy=NO_GLYPH_REMEDY)
+    return "".join(c for c in unicodedata.normalize("NFC", text) if c not in IGNORABLE)
 
 
 def fit_text(
@@ -115,8 +108,18 @@ def fit_text(
 
 
 def _wrap(text: str, measure: Callable[[str], float], width: float, most: int) -> list[str] | None:
-    """Lines no wider than `width`, as equal as they can be; None if `most` are not enough. Line feeds are kept."""
-    paragraphs = [_pieces(part) for part in text.splitlines() if part.strip()]
+    """Lines no wider than `width`; None if `most` are not enough. Line feeds are kept. Japanese parts between phrases
+    where that does, else between any two characters that may part."""
+    paragraphs = [split_pieces(part) for part in text.splitlines() if part.strip()]
+    return _balance([_join_phrases(pieces) for pieces in paragraphs], measure, width, most) or _balance(
+        paragraphs, measure, width, most
+    )
+
+
+def _balance(
+    paragraphs: Sequence[list[str]], measure: Callable[[str], float], width: float, most: int
+) -> list[str] | None:
+    """Lines as equal as they can be."""
     wide: list[list[str]] = []
     for pieces in paragraphs:
         lines = _fill(pieces, measure, width)
@@ -140,18 +143,57 @@ def _wrap(text: str, measure: Callable[[str], float], width: float, most: int) -
     return balanced
 
 
-def _pieces(text: str) -> list[str]:
-    """What must stay together, each with the space that follows it. A no-break space does not part."""
+def split_pieces(text: str) -> list[str]:
+    """What must stay together, each with the space that follows it."""
     pieces: list[str] = []
-    for word in re.findall(r"[^ \t]+[ \t]*", text.strip()):
-        piece = ""
-        for character in word:
-            if piece and _BREAK_AFTER.match(piece[-1]) and character not in _NOT_FIRST and character != " ":
-                pieces.append(piece)
-                piece = ""
-            piece += character
-        pieces.append(piece)
+    for character in text.strip(" \t"):
+        if pieces and not may_part(pieces[-1][-1], character):
+            pieces[-1] += character
+        else:
+            pieces.append(character)
     return pieces
+
+
+def may_part(last: str, character: str) -> bool:
+    """Whether a line may end with `last` and the next begin with `character`."""
+    if character in _SPACES or last in _SPACES:
+        return last in _SPACES and character not in _SPACES
+    if character in _NOT_FIRST or last in _NOT_LAST or (last == character and last in _TOGETHER):
+        return False
+    if last.isdigit():  # 3分
+        return False
+    if character.isdigit():
+        return _breaks(last) and last not in "第約"
+    return _breaks(last) or _breaks(character)
+
+
+def _breaks(character: str) -> bool:
+    """Whether lines break beside it without a space. Korean has spaces."""
+    return script_of(character) in {"kana", "han", "wide", "bopomofo"}
+
+
+def _join_phrases(pieces: Sequence[str]) -> list[str]:
+    """Japanese marks no words; but a phrase ends with a mark, or with kana before what is not kana."""
+    phrases: list[str] = []
+    for piece in pieces:
+        if phrases and not _ends_phrase(phrases[-1], piece):
+            phrases[-1] += piece
+        else:
+            phrases.append(piece)
+    return phrases
+
+
+def _ends_phrase(before: str, piece: str) -> bool:
+    last, first = before[-1], piece[0]
+    if not (_breaks(last) or _breaks(first)) or last in _SPACES:
+        return True
+    if _is_hiragana(last):
+        return not _is_hiragana(first) and before not in {"お", "ご"}  # お湯, ご飯
+    return last in _CLOSES and not (last in "）］｝〕〉》」』】" and _is_hiragana(first))  # noqa: RUF001
+
+
+def _is_hiragana(character: str) -> bool:
+    return "\u3041" <= character <= "\u309f"
 
 
 def _fill(pieces: Sequence[str], measure: Callable[[str], float], width: float) -> list[str] | None:

@@ -21,12 +21,14 @@ from hypothesis import strategies as st
 from PIL import Image, ImageDraw
 
 from infra.errors import MediaError
-from infra.media import graphics, layers, stitch
+from infra.media import graphics, layers
+from infra.media import render as rendering
 from infra.media.layers import Layer, compose, to_planes, write_overlay
 from infra.media.reader import FrameReader
 from infra.media.safe import safe_box
 from infra.media.steps import run_step_process
-from infra.media.type_setting import FALLBACK_FONT, fit_text, missing_characters, unsettable_script
+from infra.media.type_setting import fit_text, unsettable_script
+from infra.media.typeface import FALLBACK_FONT, Typeface
 from manifests.catalogue import VideoSettings
 
 PAPER, INK = (0xF4, 0xEF, 0xE6), (0x16, 0x22, 0x1C)
@@ -328,8 +330,8 @@ def test_the_bundled_font_sets_latin_and_travels_with_its_licence() -> None:
     assert FALLBACK_FONT.stat().st_size < 400_000
     assert "OFL" in FALLBACK_FONT.with_name("Inter-LICENSE.txt").read_text()
     western = "".join(map(chr, [*range(0x20, 0x7F), *range(0xA1, 0x149)])) + "–—‘’“”„…•€™−ẞ"  # noqa: RUF001
-    assert missing_characters(FALLBACK_FONT, western.replace("\u00ad", "")) == ""
-    assert missing_characters(FALLBACK_FONT, "a☃b☃\n三") == "☃三"
+    assert Typeface((("latin", FALLBACK_FONT),), "latin").missing(western.replace("\u00ad", "")) == ""
+    assert Typeface((("latin", FALLBACK_FONT),), "latin").missing("a☃b☃\n三") == "☃三"
     assert unsettable_script("Plain words, 三分 and Ελληνικά") is None
 
 
@@ -494,7 +496,7 @@ def test_the_stitch_can_begin_in_the_middle_and_lays_words_on_a_card(tmp_path: P
     with FrameReader(files["words"], Fraction(24), 29) as reader:
         assert (reader.read(29).to_ndarray(format="rgba") == whole[29]).all()
     video = VideoSettings(codec="h264", crf=12, preset="veryfast")
-    params = stitch.Params.model_validate(
+    params = rendering.Params.model_validate(
         {
             "width": W,
             "height": H,
@@ -506,7 +508,7 @@ def test_the_stitch_can_begin_in_the_middle_and_lays_words_on_a_card(tmp_path: P
         }
     )
     (tmp_path / "s").mkdir()
-    stitch.run(params, files, tmp_path / "s")
+    rendering.run(params, files, tmp_path / "s")
     film = decode(tmp_path / "s" / "picture.mp4", "rgb24")
     assert len(film) == 72
     x, y, width, height = (words[key] for key in ("x", "y", "width", "height"))
