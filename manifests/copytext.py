@@ -10,9 +10,10 @@ import re
 from collections.abc import Mapping
 from functools import cached_property
 
+from manifests.axes import LOCALE, LOCALE_TAG
 from manifests.diagnostics import Diagnostic, Where, nearest, sort_diagnostics, suggest
 from manifests.journal import Record
-from manifests.matrix import LOCALE, LOCALE_TAG, Matrix
+from manifests.matrix import Matrix
 from manifests.nodes import Map, Node, Scalar
 from manifests.reading import Reader, entries_of, join, listed
 

@@ -12,7 +12,7 @@ import io
 import itertools
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
 
@@ -100,12 +100,6 @@ class _Lines(Iterator[tuple[int, list[str]]]):
                 return self.line, record
 
 
-@dataclass(slots=True)
-class _Rows:
-    rows: list[Row] = field(default_factory=list)
-    problems: list[Diagnostic] = field(default_factory=list)
-
-
 def _read_rows(lines: Iterator[tuple[int, list[str]]], columns: tuple[str, ...], shown: str) -> Table | Diagnostic:
     rows: list[Row] = []
     problems: list[Diagnostic] = []
@@ -157,26 +151,26 @@ def _refuse_header(columns: Sequence[str], line: int, shown: str) -> Diagnostic 
 
 
 def rows_on(table: Table, day: dt.date, key: str = "id") -> Found:
-    """The rows that are good on a day, in the file's order; without `from` and `to` that is all of them.
+    """The rows that are good on a day, in the file's order.
 
     Two rows with the same `key` may not be good on any same day, whichever day is asked for.
     """
-    refused = _refuse(table, *((key,) if key in table.columns else ()))
-    if refused is None:
-        groups: dict[str, list[Row]] = {}
-        for row in table.rows:
-            groups.setdefault(row.cells.get(key, ""), []).append(row)
-        for name, rows in groups.items() if table.dated and key in table.columns else ():
-            refused = refused or _overlap(table, rows, f"`{name}`")
+    refused = _refuse(table, FROM, key)
     if refused:
         return refused
-    found = tuple(row for row in table.rows if row.covers(day))
-    return found or _uncovered(table, day)
+    groups: dict[str, list[Row]] = {}
+    for row in table.rows:
+        groups.setdefault(row.cells[key], []).append(row)
+    for name, rows in groups.items():
+        refused = _overlap(table, rows, name)
+        if refused:
+            return refused
+    return tuple(row for row in table.rows if row.covers(day)) or _uncovered(table, day)
 
 
 def look_up(table: Table, *, date: dt.date, column: str) -> str | Diagnostic:
     """The one text that is good on a day."""
-    refused = _refuse(table, column) or (None if table.dated else _undated(table)) or _overlap(table, table.rows)
+    refused = _refuse(table, column, FROM) or _overlap(table, table.rows)
     if refused:
         return refused
     for row in table.rows:
@@ -200,40 +194,31 @@ def unknown_column(table: Table, column: str) -> Diagnostic:
     return _problem(detail, table.shown, 1, f"columns: {listed(table.columns)}")
 
 
-def _undated(table: Table) -> Diagnostic | None:
-    if len(table.rows) == 1:
-        return None
-    detail = f"{len(table.rows)} rows and no columns `from` and `to`: which row counts on a day is not said"
-    return _problem(detail, table.shown, 1, "add both columns, with dates such as 2026-12-01")
-
-
-def _overlap(table: Table, rows: Sequence[Row], whose: str = "") -> Diagnostic | None:
+def _overlap(table: Table, rows: Sequence[Row], name: str = "") -> Diagnostic | None:
     """Sorted by their first day, each must end before the next begins."""
     ordered = sorted(rows, key=lambda row: (row.first or dt.date.min, row.line))
     for before, row in itertools.pairwise(ordered):
         if before.last is None or (row.first or dt.date.min) <= before.last:
-            day = row.first.isoformat() if row.first else "the beginning of time"
-            who = f"{whose} " if whose else ""
-            detail = f"{who}is given for {day} here and on line {before.line}" if who else (
-                f"covers {day}, and so does line {before.line}"
-            )  # fmt: skip
-            return _problem(
-                detail, table.shown, row.line, "`from` and `to` are both included: let one end a day earlier"
-            )
+            day = row.first or before.last
+            when = f"on {day}" if day else "on every day"
+            detail = f"{f'`{name}`' if name else 'this row'} is good {when}, and so is line {before.line}"
+            remedy = "`from` and `to` are both included: let one end the day before the other begins"
+            return _problem(detail, table.shown, row.line, remedy)
     return None
 
 
 def _uncovered(table: Table, day: dt.date) -> Diagnostic:
-    ends = max(
-        (row for row in table.rows if row.last and row.last < day), key=lambda row: row.last or day, default=None
-    )
-    begins = min(
-        (row for row in table.rows if row.first and row.first > day), key=lambda row: row.first or day, default=None
-    )
-    near = [f"line {ends.line} ends on {ends.last}"] if ends else []
-    near += [f"line {begins.line} begins on {begins.first}"] if begins else []
-    detail = f"no row covers {day}" + (f": {', '.join(near)}" if near else "")
-    return _problem(detail, table.shown, (ends or begins or table.rows[0]).line, "add a row for that day")
+    ended = [row for row in table.rows if row.last and row.last < day]
+    coming = [row for row in table.rows if row.first and row.first > day]
+    near, line = [], 1
+    if coming:
+        next_row = min(coming, key=lambda row: row.first or day)
+        near, line = [f"line {next_row.line} begins on {next_row.first}"], next_row.line
+    if ended:
+        last_row = max(ended, key=lambda row: row.last or day)
+        near, line = [f"line {last_row.line} ends on {last_row.last}", *near], last_row.line
+    detail = f"no row is good on {day}" + (f": {', '.join(near)}" if near else "")
+    return _problem(detail, table.shown, line, "add a row for that day, or lengthen one")
 
 
 def _read_text(path: Path, where: Where, shown: str) -> str | Diagnostic:
