@@ -39,8 +39,8 @@ def made(profile: str = "meta-reels", ratio: str | None = None, **how: Any) -> T
     usual: dict[str, Any] = {
         "file": f"{profile}/{name}.{found.container}", "ad_name": name, "content_id": content_id(sha256),
         "brand": "alder", "campaign": "winter", "spot": "winter", "ratio": ratio, "profile": found, "width": width,
-        "height": height, "frames": 15 * found.frames_per_second, "rate": found.rate, "sha256": sha256, "bytes": 9_000_000,
-        "lufs": -14.02, "true_peak": -1.31, "axes": axes,
+        "height": height, "frames": 15 * found.frames_per_second, "rate": found.rate, "sha256": sha256,
+        "bytes": 9_000_000, "lufs": -14.02, "true_peak": -1.31, "axes": axes,
     }  # fmt: skip
     return Trafficked(**(usual | how))
 
@@ -61,8 +61,8 @@ def test_a_row_says_everything_about_its_file() -> None:
     assert list(row) == [
         "file", "ad_name", "content_id", "ad_id", "brand", "campaign", "spot", "product", "hook", "locale", "ratio",
         "profile", "placement", "width", "height", "seconds", "frames", "rate", "loudness_lufs", "true_peak_dbtp",
-        "bytes", "sha256", "version", "caption_files", "tiktok_aigc", "meta_ai_info", "google_ai_flag", "linkedin_ai_label",
-        "pinterest_ai_label", "landing_url", "flight_start", "flight_end", "approver", "note",
+        "bytes", "sha256", "version", "caption_files", "tiktok_aigc", "meta_ai_info", "google_ai_flag",
+        "linkedin_ai_label", "pinterest_ai_label", "landing_url", "flight_start", "flight_end", "approver", "note",
     ]  # fmt: skip
     assert (row["product"], row["hook"], row["locale"], row["ratio"]) == ("kettle-green", "cold", "en-GB", "9:16")
     assert (row["width"], row["height"], row["frames"], row["seconds"]) == ("1080", "1920", "360", "15.000")
