@@ -182,19 +182,25 @@ class Made:
 
 async def finish(film: Film) -> Made:
     """The same tasks in the same order as flows.spot, as many at once as there are cores."""
+    from manifests.sections import Span, idr_frames
     from tasks.conform import conform
     from tasks.deliver import encode
     from tasks.graphics import draw_card, draw_super
     from tasks.mix import mix
-    from tasks.stitch import Clip, Overlay, stitch
+    from tasks.stitch import Clip, Overlay, clip_of, stitch
 
     production, profile, ratio, cut = film.production, film.profile, film.ratio, film.production.cut
     spot = production.spot
     spans = {cue.path: (cue.start, cue.frames) for cue in cut.cues}
+    covered = [spans[f"graphics.supers[{n}]"] for n in range(len(spot.graphics.supers))]
 
     async def clip(blob: BlobRef, in_frame: int, start: int, frames: int) -> Clip:
-        made = await _plain(conform)("", production, blob, in_frame, frames, profile, ratio)
-        return Clip(made.files["shot.mp4"], start, frames)
+        idr = idr_frames(Span(start, frames), cut.joins, [Span(*span) for span in covered])
+        made = await _plain(conform)(
+            "", production, blob, in_frame=in_frame, frames=frames, profile=profile, ratio=ratio,
+            ceiling=spot.generate.upscale.to, idr=idr,
+        )  # fmt: skip
+        return clip_of(made, start)
 
     async def card() -> tuple[StepResult, Clip] | None:
         if spot.graphics.end_card is None or cut.card is None:
@@ -217,7 +223,10 @@ async def finish(film: Film) -> Made:
         _plain(mix)("", production, film.lines, film.effects, profile),
     )
     clips = [*shots, *([ends[1]] if ends else [])]
-    picture = await _plain(stitch)("", production, clips, [o for _, o in supers], profile, ratio)
+    picture = await _plain(stitch)(
+        "", production, clips=clips, joins=cut.joins, overlays=[o for _, o in supers], frames=cut.frames,
+        profile=profile, ratio=ratio,
+    )  # fmt: skip
     encoded = await _plain(encode)("", production, picture, mixed, profile, "film")
     return Made(encoded, mixed, ends[0] if ends else None, [drawn for drawn, _ in supers])
 

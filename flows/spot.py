@@ -15,12 +15,13 @@ from manifests.finish import Finished, finish_inputs, said_inputs
 from manifests.journal import BlobRef, StepResult
 from manifests.naming import slate
 from manifests.schema import Deliver
+from manifests.sections import Span, idr_frames
 from tasks import deliver as delivery
 from tasks.conform import conform
 from tasks.graphics import draw_card, draw_super
 from tasks.mix import mix
 from tasks.sidecar import build_sidecar
-from tasks.stitch import Clip, Overlay, stitch
+from tasks.stitch import Clip, Overlay, clip_of, stitch
 
 
 @dataclass(frozen=True)
@@ -107,9 +108,18 @@ async def _clip(production: Production, shot: str, task: asyncio.Task[Circled], 
     circled = await asyncio.shield(task)  # a film that cannot be finished must not end the buying of a shot
     cut = production.cut.shot(shot)
     label = slate(production.plan.campaign, shot, profile.name, "conform")
-    first = cut.in_frame + circled.trim
-    made = await conform(label, production, circled.result.blob, first, cut.shown, profile, ratio)
-    return Clip(made.files["shot.mp4"], cut.start, cut.shown)
+    made = await conform(
+        label, production, circled.result.blob, in_frame=cut.in_frame + circled.trim, frames=cut.shown,
+        profile=profile, ratio=ratio, ceiling=production.spot.generate.upscale.to,
+        idr=_borders(production, cut.start, cut.shown),
+    )  # fmt: skip
+    return clip_of(made, cut.start)
+
+
+def _borders(production: Production, start: int, frames: int) -> tuple[int, ...]:
+    """Where the film blends something into this clip, or lays something over it."""
+    supers = [Span(cue.start, cue.frames) for cue in production.cut.cues if cue.kind == "super"]
+    return idr_frames(Span(start, frames), production.cut.joins, supers)
 
 
 async def _stitch(
@@ -122,7 +132,10 @@ async def _stitch(
 ) -> StepResult:
     cards = [g for g in graphics if isinstance(g, Clip)]
     overlays = [g for g in graphics if isinstance(g, Overlay)]
-    return await stitch(slate(name, "stitch"), production, [*clips, *cards], overlays, profile, ratio)
+    return await stitch(
+        slate(name, "stitch"), production, clips=[*clips, *cards], joins=production.cut.joins, overlays=overlays,
+        frames=production.cut.frames, profile=profile, ratio=ratio,
+    )  # fmt: skip
 
 
 def _graphics(production: Production, profile: Profile, ratio: str, name: str) -> list[asyncio.Task[Clip | Overlay]]:
@@ -143,9 +156,11 @@ def _graphics(production: Production, profile: Profile, ratio: str, name: str) -
         frames = place[1] - place[0]
         drawn = await draw_card(slate(name, "end card"), production, wanted, frames, profile, ratio)
         made = await conform(
-            slate(name, "end card", "conform"), production, drawn.files["card.mov"], 0, frames, profile, ratio
-        )
-        return Clip(made.files["shot.mp4"], place[0], frames)
+            slate(name, "end card", "conform"), production, drawn.files["card.mov"], in_frame=0, frames=frames,
+            profile=profile, ratio=ratio, ceiling=production.spot.generate.upscale.to,
+            idr=_borders(production, place[0], frames),
+        )  # fmt: skip
+        return clip_of(made, place[0])
 
     jobs = [asyncio.ensure_future(overlay(n)) for n in range(len(supers))]
     if production.cut.card is not None:

@@ -307,7 +307,7 @@ def _purchase_line(event: Mapping[str, Any], where: str) -> str:
 def run_lines(record: Mapping[str, Any], films: Sequence[Mapping[str, Any]]) -> list[str]:
     """The end of a run, for people."""
     made, kept = record["steps_made"], record["steps_kept"]
-    encodes = sum(made.get(step, 0) for step in ("conform", "stitch", "encode"))
+    encodes = sum(made.get(step, 0) for step in ("conform", "section", "render", "encode"))
     purse = "credits" if record["paid"] else "play credits"
     lines = [
         f"{record['calls']} vendor calls, {record['spent_credits']:,} {purse}; {encodes} encodes, "

@@ -1,23 +1,36 @@
-"""Joining the conformed shots, the end card and the graphics into the picture of one deliverable."""
+"""Joining the conformed shots, the end card and the graphics into the picture of one deliverable.
+
+Where the profile allows it, only transitions and words are encoded, each stretch as a step of its own whose key says
+nothing of the film around it; everything else is copied.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from infra.production import Production
 from manifests.catalogue import Profile
 from manifests.journal import BlobRef, StepResult
+from manifests.sections import Blend, Piece, Section, Span, can_copy, divide
 from tasks.policy import production_task
 
 
 @dataclass(frozen=True)
 class Clip:
-    """`start`: the film frame that shows the clip's first frame."""
+    """`start`: the film frame that shows the clip's first frame. `idr` and `headers`: as conform told them."""
 
     blob: BlobRef
     start: int
     frames: int
+    idr: tuple[int, ...] = ()
+    headers: str = ""
+
+    @property
+    def span(self) -> Span:
+        return Span(self.start, self.frames, self.idr)
 
 
 @dataclass(frozen=True)
@@ -28,25 +41,101 @@ class Overlay:
     start: int
     frames: int
 
+    @property
+    def span(self) -> Span:
+        return Span(self.start, self.frames)
+
+
+def clip_of(conformed: StepResult, start: int) -> Clip:
+    facts = conformed.facts
+    return Clip(conformed.files["shot.mp4"], start, int(facts["frames"]), tuple(facts["idr"]), str(facts["headers"]))
+
 
 @production_task("stitch")
 async def stitch(
-    slate: str, production: Production, clips: Sequence[Clip], overlays: Sequence[Overlay], profile: Profile, ratio: str
+    slate: str,
+    production: Production,
+    *,
+    clips: Sequence[Clip],
+    joins: Iterable[Blend],
+    overlays: Sequence[Overlay],
+    frames: int,
+    profile: Profile,
+    ratio: str,
 ) -> StepResult:
-    width, height = profile.sizes[ratio]
-    inputs = {f"clip{n}": clip.blob for n, clip in enumerate(clips)}
-    inputs |= {f"overlay{n}": overlay.blob for n, overlay in enumerate(overlays)}
-    params = {
-        "width": width,
-        "height": height,
-        "rate": profile.rate,
-        "frames": production.cut.frames,
-        "clips": [{"input": f"clip{n}", "start": c.start, "frames": c.frames} for n, c in enumerate(clips)],
-        "transitions": production.cut.stitch_transitions,
-        "overlays": [
-            {"input": f"overlay{n}", "x": o.x, "y": o.y, "start": o.start, "frames": o.frames}
-            for n, o in enumerate(overlays)
-        ],
-        "video": profile.video.model_dump(mode="json"),
-    }
-    return await production.steps.run("stitch", params, inputs)
+    """`picture.mp4`. A join is what two neighbouring clips overlap in; later overlays lie on earlier ones."""
+    film = _Film(production, clips, [j for j in joins if j.frames], overlays, frames, profile, profile.sizes[ratio])
+    headers = {clip.headers for clip in clips}
+    if not can_copy(profile.video) or len(headers) > 1 or "" in headers:
+        return await film.render()
+    sections = film.divide()
+    made = await asyncio.gather(*(film.make(section) for section in sections if section.kind == "render"))
+    if any(str(result.facts["headers"]) not in headers for result in made):
+        return await film.render()  # another build of the encoder made the clips
+    return await film.join(sections, made)
+
+
+@dataclass(frozen=True)
+class _Film:
+    production: Production
+    clips: Sequence[Clip]
+    joins: Sequence[Blend]
+    overlays: Sequence[Overlay]
+    frames: int
+    profile: Profile
+    size: tuple[int, int]
+
+    def divide(self) -> tuple[Section, ...]:
+        gop = self.profile.video.gop_frames
+        return divide([c.span for c in self.clips], self.joins, [o.span for o in self.overlays], gop)
+
+    async def make(self, section: Section) -> StepResult:
+        """One rendered section. Its params and inputs are numbered from 0: they tell nothing of the film."""
+        params = self._settings(section.end - section.start) | {
+            "clips": [
+                {"input": f"clip{n}", "start": p.at, "frames": p.frames, "first": p.first}
+                for n, p in enumerate(section.clips)
+            ],
+            "transitions": [{"kind": j.kind, "at": j.at, "frames": j.frames} for j in section.joins],
+            "overlays": [self._overlay(n, piece) for n, piece in enumerate(section.overlays)],
+        }
+        inputs = {f"clip{n}": self.clips[p.index].blob for n, p in enumerate(section.clips)}
+        inputs |= {f"overlay{n}": self.overlays[p.index].blob for n, p in enumerate(section.overlays)}
+        return await self.production.steps.run("section", params, inputs)
+
+    async def join(self, sections: Sequence[Section], made: Sequence[StepResult]) -> StepResult:
+        """The film's packets. An input that is shown twice is named twice."""
+        rendered = iter(made)
+        inputs: dict[str, BlobRef] = {}
+        parts: list[dict[str, Any]] = []
+        for number, section in enumerate(sections):
+            name = f"part{number}"
+            first = 0
+            if section.kind == "copy":
+                first, inputs[name] = section.clips[0].first, self.clips[section.clips[0].index].blob
+            else:
+                inputs[name] = next(rendered).files["section.mp4"]
+            parts.append({"input": name, "first": first, "frames": section.end - section.start})
+        params = {"rate": self.profile.rate, "frames": self.frames, "parts": parts}
+        return await self.production.steps.run("stitch", params, inputs)
+
+    async def render(self) -> StepResult:
+        """Everything encoded once more."""
+        inputs = {f"clip{n}": clip.blob for n, clip in enumerate(self.clips)}
+        inputs |= {f"overlay{n}": overlay.blob for n, overlay in enumerate(self.overlays)}
+        params = self._settings(self.frames) | {
+            "clips": [{"input": f"clip{n}", "start": c.start, "frames": c.frames} for n, c in enumerate(self.clips)],
+            "transitions": [{"kind": j.kind, "at": j.at, "frames": j.frames} for j in self.joins],
+            "overlays": [self._overlay(n, Piece(n, o.start, 0, o.frames)) for n, o in enumerate(self.overlays)],
+        }
+        return await self.production.steps.run("render", params, inputs)
+
+    def _settings(self, frames: int) -> dict[str, Any]:
+        video: Mapping[str, Any] = self.profile.video.model_dump(mode="json")
+        width, height = self.size
+        return {"width": width, "height": height, "rate": self.profile.rate, "frames": frames, "video": video}
+
+    def _overlay(self, number: int, piece: Piece) -> dict[str, Any]:
+        overlay = self.overlays[piece.index]
+        row = {"input": f"overlay{number}", "x": overlay.x, "y": overlay.y}
+        return row | {"start": piece.at, "frames": piece.frames, "first": piece.first}

@@ -9,6 +9,7 @@ import numpy as np
 from infra.media.colour import HALF, SHIFT, Plane, Planes, Wide, rgb_to_444
 
 BLACK = (16, 128, 128)
+SOFT_EDGE = 16  # a wipe's edge is this part of the width
 
 
 def join_pictures(kind: str, earlier: Planes, later: Planes, step: int, steps: int) -> Planes:
@@ -22,14 +23,23 @@ def join_pictures(kind: str, earlier: Planes, later: Planes, step: int, steps: i
 
 def mix_planes(earlier: Planes, later: Planes, weight: int, total: int) -> Planes:
     """`weight` / `total` of the later picture, rounded to nearest."""
-    mixed = []
-    for a, b in zip(earlier, later, strict=True):
-        summed = a.astype(np.uint32) * (total - weight) + b.astype(np.uint32) * weight + total // 2
-        mixed.append((summed // total).astype(np.uint8))
-    return Planes(*mixed)
+    mix = _mix_narrow if 255 * total + total // 2 <= 0xFFFF else _mix_wide
+    return Planes(*(mix(a, b, weight, total) for a, b in zip(earlier, later, strict=True)))
+
+
+def _mix_narrow(a: Plane, b: Plane, weight: int, total: int) -> Plane:
+    """As below in half the bytes: a third of the time."""
+    summed = a.astype(np.uint16) * np.uint16(total - weight) + b.astype(np.uint16) * np.uint16(weight)
+    return ((summed + np.uint16(total // 2)) // np.uint16(total)).astype(np.uint8)
+
+
+def _mix_wide(a: Plane, b: Plane, weight: int, total: int) -> Plane:
+    summed = a.astype(np.uint32) * (total - weight) + b.astype(np.uint32) * weight + total // 2
+    return (summed // total).astype(np.uint8)
 
 
 def _dip(earlier: Planes, later: Planes, weight: int, total: int) -> Planes:
+    """Out to black over the first half, in from black over the second."""
     black = Planes(*(np.full_like(plane, level) for plane, level in zip(earlier, BLACK, strict=True)))
     if weight <= total:
         return mix_planes(earlier, black, weight, total)
@@ -37,12 +47,16 @@ def _dip(earlier: Planes, later: Planes, weight: int, total: int) -> Planes:
 
 
 def _wipe(earlier: Planes, later: Planes, part: int, whole: int) -> Planes:
-    edge = earlier.u.shape[1] * part // whole  # in chroma columns, so that colour and light share the edge
+    """The later picture comes in from the left behind a soft edge, which has left the frame on both ends."""
+    columns = earlier.u.shape[1]  # of colour, so that colour and light share the edge
+    soft = max(1, columns // SOFT_EDGE)
+    reached = (columns + soft) * part // whole
+    weights = np.clip(reached - np.arange(columns, dtype=np.int32), 0, soft)
     wiped = []
     for a, b, scale in zip(earlier, later, (2, 1, 1), strict=True):
-        plane = a.copy()
-        plane[:, : edge * scale] = b[:, : edge * scale]
-        wiped.append(plane)
+        of_later = np.repeat(weights, scale)[: a.shape[1]]
+        summed = a.astype(np.int32) * (soft - of_later) + b.astype(np.int32) * of_later + soft // 2
+        wiped.append((summed // soft).astype(np.uint8))
     return Planes(*wiped)
 
 

@@ -1,4 +1,7 @@
-"""Which frame of which clip is seen when. Film frame F of a clip shows clip frame F - start; nothing is implied."""
+"""Which frame of which clip is seen when, in a film or in one section of it that begins at 0.
+
+Frame F shows frame F - start + first of a clip; nothing is implied.
+"""
 
 from __future__ import annotations
 
@@ -17,6 +20,7 @@ class Clip(Row):
     input: str
     start: int = Field(ge=0)
     frames: int = Field(gt=0)
+    first: int = Field(default=0, ge=0)  # frame of the clip that is seen at `start`
 
     @property
     def end(self) -> int:
@@ -37,6 +41,7 @@ class OverlaySpan(Row):
     y: int
     start: int = Field(ge=0)
     frames: int = Field(gt=0)
+    first: int = Field(default=0, ge=0)
 
     @property
     def end(self) -> int:
@@ -74,7 +79,7 @@ class Timeline(Row):
         seen = set()
         for earlier, later in pairwise(self.clips):
             overlap = earlier.end - later.start
-            if overlap < 0 or later.end < earlier.end or later.start <= earlier.start:
+            if overlap < 0 or later.end < earlier.end or later.start < earlier.start:
                 raise ValueError(f"between {earlier.input!r} and {later.input!r} the film has no picture, or no order")
             if overlap:
                 seen.add((later.start, overlap))

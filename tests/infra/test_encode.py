@@ -12,7 +12,7 @@ import pytest
 from footage import decode_luma, film_clip, write_sound
 
 from infra.errors import MediaError
-from infra.media import encode, stitch
+from infra.media import encode, render
 from infra.media.boxes import read_movie
 from infra.media.ffmpeg import run_ffmpeg
 from infra.media.loudness import measure_loudness
@@ -27,7 +27,7 @@ def parts(tmp_path: Path) -> Callable[..., tuple[encode.Params, dict[str, Path]]
         clip = film_clip(tmp_path / "clip.mp4", rate=rate, frames=frames, numbered=True)
         clips = [{"input": "a", "start": 0, "frames": frames}]
         wanted = {"width": 320, "height": 180, "rate": rate, "frames": frames, "clips": clips, "video": VIDEO}
-        stitch.run(stitch.Params.model_validate(wanted), {"a": clip}, tmp_path)
+        render.run(render.Params.model_validate(wanted), {"a": clip}, tmp_path)
         samples = round(frames / Fraction(rate) * 48000)
         mix = write_sound(tmp_path / "mix.wav", samples)
         settings = {"audio": {"codec": "aac", "bitrate_kbps": 192}, "frames": frames, "rate": rate, "samples": samples}

@@ -8,7 +8,7 @@ import pytest
 from footage import film_clip, write_sound
 
 from infra.errors import MediaError
-from infra.media import encode, stitch, verify
+from infra.media import encode, render, verify
 from infra.media.ffmpeg import run_ffmpeg
 from manifests.catalogue import Profile
 
@@ -46,7 +46,7 @@ def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
     clip = film_clip(out / "clip.mp4", frames=FRAMES)
     clips = [{"input": "a", "start": 0, "frames": FRAMES}]
     wanted = {"width": 320, "height": 180, "rate": "24", "frames": FRAMES, "clips": clips, "video": PROFILE["video"]}
-    stitch.run(stitch.Params.model_validate(wanted), {"a": clip}, out)
+    render.run(render.Params.model_validate(wanted), {"a": clip}, out)
     mix = write_sound(out / "mix.wav", SAMPLES, level=0.2)
     sound = {"audio": PROFILE["audio"], "frames": FRAMES, "rate": "24", "samples": SAMPLES}
     encode.run(encode.Params.model_validate(sound), {"picture": out / "picture.mp4", "mix": mix}, out)

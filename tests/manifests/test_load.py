@@ -479,7 +479,6 @@ def test_every_key_that_does_nothing_is_listed(load_film: Load) -> None:
         "drafts",
         "shots.dawn.end_image",
         "shots.dawn.source_audio",
-        "edit.transitions[0].kind",
         "edit.match.colour",
         "edit.match.grain",
         "sound.voiceover.fit.otherwise",

@@ -120,12 +120,20 @@ def test_what_no_model_sells_still_has_a_length() -> None:
     assert [shot.seconds_to_buy for shot in cut_of(make_spot(shots), MODELS).shots] == [13, 3]
 
 
-def test_other_transitions_are_plain_cuts_for_now() -> None:
+@pytest.mark.parametrize("kind", ["dissolve", "dip", "wipe"])
+def test_every_kind_of_transition_takes_frames_of_both_shots(kind: str) -> None:
     shots = [{"id": "one", "duration": 5}, {"id": "two", "duration": 5}]
-    for kind in ("cut", "dip", "wipe"):
-        cut = cut_of(make_spot(shots, edit={"transitions": [{"between": ["one", "two"], "kind": kind}]}), MODELS)
-        assert cut.joins == ()
-        assert [shot.frames_needed for shot in cut.shots] == [120, 120]
+    cut = cut_of(make_spot(shots, edit={"transitions": [{"between": ["one", "two"], "kind": kind}]}), MODELS)
+    assert [(j.kind, j.at, j.frames) for j in cut.joins] == [(kind, 115, 10)]
+    assert [shot.frames_needed for shot in cut.shots] == [125, 125]
+    assert cut.frames == 240
+
+
+def test_a_cut_takes_none() -> None:
+    shots = [{"id": "one", "duration": 5}, {"id": "two", "duration": 5}]
+    cut = cut_of(make_spot(shots, edit={"transitions": [{"between": ["one", "two"], "kind": "cut"}]}), MODELS)
+    assert cut.joins == ()
+    assert [shot.frames_needed for shot in cut.shots] == [120, 120]
 
 
 def test_the_odd_frame_of_a_dissolve_is_the_earlier_shots() -> None:

@@ -1,4 +1,4 @@
-"""The stitched picture: exact frames, transitions checked number by number, the same bytes on any number of cores."""
+"""The picture encoded as a whole: exact frames, transitions number by number, the same bytes on any number of cores."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from infra.errors import MediaError
-from infra.media import conform, stitch
+from infra.media import conform, render
 from infra.media.blend import join_pictures, lay_over, mix_planes, prepare_overlay
 from infra.media.colour import Planes
 from infra.media.ffmpeg import run_ffmpeg
@@ -27,9 +27,9 @@ WIDTH, HEIGHT = 320, 180
 VIDEO = {"codec": "h264", "preset": "veryfast", "crf": 8}
 
 
-def params(**how: object) -> stitch.Params:
+def params(**how: object) -> render.Params:
     wanted = {"width": WIDTH, "height": HEIGHT, "rate": "24", "video": VIDEO} | how
-    return stitch.Params.model_validate(wanted)
+    return render.Params.model_validate(wanted)
 
 
 @pytest.fixture
@@ -48,7 +48,7 @@ def shot(tmp_path: Path) -> Callable[..., Path]:
 def test_cuts_show_every_frame_once_and_in_order(tmp_path: Path, shot: Callable[..., Path]) -> None:
     inputs = {"a": shot("a", 30, seed=1), "b": shot("b", 41, seed=2)}
     clips = [{"input": "a", "start": 0, "frames": 30}, {"input": "b", "start": 30, "frames": 41}]
-    told = stitch.run(params(frames=71, clips=clips), inputs, tmp_path)
+    told = render.run(params(frames=71, clips=clips), inputs, tmp_path)
     seen = [read_number(luma) for luma in decode_luma(tmp_path / "picture.mp4")]
     assert seen == [*range(30), *range(41)]
     facts = probe_video(tmp_path / "picture.mp4")
@@ -68,7 +68,7 @@ def test_transitions_are_what_the_rule_says(tmp_path: Path, shot: Callable[..., 
     inputs = {"a": shot("a", 30, seed=1, numbered=False), "b": shot("b", 30, seed=2, numbered=False)}
     clips = [{"input": "a", "start": 0, "frames": 30}, {"input": "b", "start": at, "frames": 30}]
     join = {"kind": kind, "at": at, "frames": n}
-    stitch.run(params(frames=53, clips=clips, transitions=[join]), inputs, tmp_path)
+    render.run(params(frames=53, clips=clips, transitions=[join]), inputs, tmp_path)
     film = decode_luma(tmp_path / "picture.mp4")
     earlier, later = (decode_luma(inputs[name]) for name in "ab")
     assert len(film) == 53
@@ -82,8 +82,10 @@ def test_transitions_are_what_the_rule_says(tmp_path: Path, shot: Callable[..., 
                 a * (1 - 2 * share) + 16 * 2 * share if share <= 0.5 else b * (2 * share - 1) + 16 * (2 - 2 * share)
             )
         else:
-            edge = WIDTH // 2 * (i + 1) // (n + 1) * 2
-            wanted = np.concatenate([b[:, :edge], a[:, edge:]], axis=1)
+            soft = WIDTH // 32 * 2
+            reached = (WIDTH // 2 + WIDTH // 32) * (i + 1) // (n + 1) * 2
+            of_later = np.clip((reached - np.arange(WIDTH)) / soft, 0, 1)
+            wanted = a * (1 - of_later) + b * of_later
         assert np.abs(film[at + i] - wanted).mean() < 1.5, f"frame {i} of the {kind}"
     assert np.abs(film[at - 1] - earlier[at - 1].astype(float)).mean() < 1.5
     assert np.abs(film[at + n] - later[n].astype(float)).mean() < 1.5
@@ -98,7 +100,7 @@ def test_overlays_lie_where_and_when_they_should(tmp_path: Path, shot: Callable[
     inputs = {"a": shot("a", 50, numbered=False), "super": overlay}
     span = {"input": "super", "x": 101, "y": 71, "start": 10, "frames": 20}
     clips = [{"input": "a", "start": 0, "frames": 50}]
-    stitch.run(params(frames=50, clips=clips, overlays=[span]), inputs, tmp_path)
+    render.run(params(frames=50, clips=clips, overlays=[span]), inputs, tmp_path)
     film, plain = decode_luma(tmp_path / "picture.mp4"), decode_luma(inputs["a"])
     red = 16 + (0.2126 * 250 + 0.7152 * 60 + 0.0722 * 40) * 219 / 255
     for number in (9, 10, 29, 30):
@@ -124,7 +126,7 @@ def lossless_overlay(path: Path, rgba: np.ndarray, frames: int) -> Path:
     return path
 
 
-def long_film(shot: Callable[..., Path]) -> tuple[stitch.Params, dict[str, Path]]:
+def long_film(shot: Callable[..., Path]) -> tuple[render.Params, dict[str, Path]]:
     inputs = {"a": shot("a", 200, seed=1), "b": shot("b", 215, seed=2)}
     clips = [{"input": "a", "start": 0, "frames": 200}, {"input": "b", "start": 190, "frames": 215}]
     join = {"kind": "dissolve", "at": 190, "frames": 10}
@@ -133,7 +135,7 @@ def long_film(shot: Callable[..., Path]) -> tuple[stitch.Params, dict[str, Path]
 
 def test_sections_join_without_a_seam_and_without_regard_to_cores(tmp_path: Path, shot: Callable[..., Path]) -> None:
     wanted, inputs = long_film(shot)
-    assert stitch.divide_film(wanted) == [(0, 202), (202, 405)], "and the section starts behind the dissolve"
+    assert render.divide_film(wanted) == [(0, 202), (202, 405)], "and the section starts behind the dissolve"
     digests = set()
     cores = sorted(os.sched_getaffinity(0))
     try:
@@ -141,7 +143,7 @@ def test_sections_join_without_a_seam_and_without_regard_to_cores(tmp_path: Path
             os.sched_setaffinity(0, allowed)
             out = tmp_path / str(number)
             out.mkdir()
-            assert stitch.run(wanted, inputs, out)["sections"] == 2
+            assert render.run(wanted, inputs, out)["sections"] == 2
             digests.add((out / "picture.mp4").read_bytes())
     finally:
         os.sched_setaffinity(0, set(cores))
@@ -156,14 +158,14 @@ def test_sections_join_without_a_seam_and_without_regard_to_cores(tmp_path: Path
 
 def test_a_film_begins_its_sections_on_cuts_where_it_can(tmp_path: Path) -> None:
     clips = [{"input": "a", "start": s, "frames": f} for s, f in ((0, 210), (210, 150), (360, 360))]
-    assert stitch.divide_film(params(frames=720, clips=clips)) == [(0, 210), (210, 360), (360, 540), (540, 720)]
-    assert stitch.divide_film(params(frames=1, clips=[{"input": "a", "start": 0, "frames": 1}])) == [(0, 1)]
+    assert render.divide_film(params(frames=720, clips=clips)) == [(0, 210), (210, 360), (360, 540), (540, 720)]
+    assert render.divide_film(params(frames=1, clips=[{"input": "a", "start": 0, "frames": 1}])) == [(0, 1)]
 
 
 @pytest.mark.parametrize("frames", [1, 2, 3])
 def test_films_of_a_few_frames(tmp_path: Path, shot: Callable[..., Path], frames: int) -> None:
     clips = [{"input": "a", "start": 0, "frames": frames}]
-    stitch.run(params(frames=frames, clips=clips), {"a": shot("a", 4)}, tmp_path)
+    render.run(params(frames=frames, clips=clips), {"a": shot("a", 4)}, tmp_path)
     assert [read_number(luma) for luma in decode_luma(tmp_path / "picture.mp4")] == list(range(frames))
 
 
@@ -171,7 +173,7 @@ def test_bit_rates_are_kept(tmp_path: Path, shot: Callable[..., Path]) -> None:
     video = {"codec": "h264", "preset": "veryfast", "bitrate_kbps": 1500, "maximum_kbps": 1800}
     clips = [{"input": "a", "start": 0, "frames": 96}]
     inputs = {"a": shot("a", 96, speed=2.0)}
-    stitch.run(params(frames=96, clips=clips, video=video), inputs, tmp_path)
+    render.run(params(frames=96, clips=clips, video=video), inputs, tmp_path)
     assert 1_000_000 < probe_video(tmp_path / "picture.mp4").bit_rate < 1_800_000
 
 
@@ -179,23 +181,23 @@ def test_a_least_bit_rate_is_kept_by_easy_pictures_too(tmp_path: Path, shot: Cal
     """A placement that asks for 18 Mbit/s measures the file; slow, soft pictures would need a tenth of that."""
     video = {**VIDEO, "crf": None, "bitrate_kbps": 6000, "minimum_kbps": 5000, "maximum_kbps": 7000}
     clips = [{"input": "a", "start": 0, "frames": 96}]
-    stitch.run(params(frames=96, clips=clips, video=video), {"a": shot("a", 96, speed=0.0, crf=40)}, tmp_path)
+    render.run(params(frames=96, clips=clips, video=video), {"a": shot("a", 96, speed=0.0, crf=40)}, tmp_path)
     assert 5_000_000 < probe_video(tmp_path / "picture.mp4").bit_rate < 7_000_000
 
 
 def test_clips_that_do_not_fit_are_named(tmp_path: Path, shot: Callable[..., Path]) -> None:
     clip = shot("a", 20)
     with pytest.raises(MediaError, match="no frame 20"):
-        stitch.run(params(frames=25, clips=[{"input": "a", "start": 0, "frames": 25}]), {"a": clip}, tmp_path)
+        render.run(params(frames=25, clips=[{"input": "a", "start": 0, "frames": 25}]), {"a": clip}, tmp_path)
     small = film_clip(tmp_path / "small.mp4", width=160, height=90, frames=25)
     with pytest.raises(MediaError, match=r"is 160x90, the film is 320x180"):
-        stitch.run(params(frames=25, clips=[{"input": "a", "start": 0, "frames": 25}]), {"a": small}, tmp_path)
+        render.run(params(frames=25, clips=[{"input": "a", "start": 0, "frames": 25}]), {"a": small}, tmp_path)
     other = film_clip(tmp_path / "other.mp4", rate="30", frames=40)
     with pytest.raises(MediaError, match="instead"):
-        stitch.run(params(frames=25, clips=[{"input": "a", "start": 0, "frames": 25}]), {"a": other}, tmp_path)
+        render.run(params(frames=25, clips=[{"input": "a", "start": 0, "frames": 25}]), {"a": other}, tmp_path)
     clip.write_bytes(clip.read_bytes()[:3000])
     with pytest.raises(MediaError, match=r"shot\.mp4"):
-        stitch.run(params(frames=20, clips=[{"input": "a", "start": 0, "frames": 20}]), {"a": clip}, tmp_path)
+        render.run(params(frames=20, clips=[{"input": "a", "start": 0, "frames": 20}]), {"a": clip}, tmp_path)
     assert not (tmp_path / "picture.mp4").exists()
 
 
@@ -252,15 +254,15 @@ def test_mixing_nothing_and_everything_changes_nothing() -> None:
 
 
 @pytest.mark.slow
-def test_a_full_size_stitch_stays_under_a_gigabyte(tmp_path: Path) -> None:
+def test_a_full_size_render_stays_under_a_gigabyte(tmp_path: Path) -> None:
     take = film_clip(tmp_path / "shot.mp4", width=1920, height=1080, frames=200, crf=14, gop=48)
     code = (
-        "import resource, sys; from pathlib import Path; from infra.media import stitch\n"
+        "import resource, sys; from pathlib import Path; from infra.media import render\n"
         "p = {'width': 1920, 'height': 1080, 'rate': '24', 'frames': 390,"
         " 'clips': [{'input': 'a', 'start': 0, 'frames': 200}, {'input': 'a', 'start': 190, 'frames': 200}],"
         " 'transitions': [{'kind': 'dissolve', 'at': 190, 'frames': 10}],"
         " 'video': {'codec': 'h264', 'preset': 'medium', 'crf': 17}}\n"
-        "stitch.run(stitch.Params.model_validate(p), {'a': Path(sys.argv[1])}, Path(sys.argv[2]))\n"
+        "render.run(render.Params.model_validate(p), {'a': Path(sys.argv[1])}, Path(sys.argv[2]))\n"
         "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)\n"
     )
     command = [sys.executable, "-c", code, str(take), str(tmp_path)]
