@@ -15,6 +15,8 @@ from manifests.schema import Brand, EndCard, Spot, Super
 from manifests.scripts import LATIN, fonts_for
 
 FADE_FRAMES = 8
+# WCAG 2.1, 1.4.3: 3:1 for large letters, 4.5:1 for small ones.
+LEAST_CONTRAST: Mapping[str, float] = {"super": 3.0, "lower-third": 3.0, "legal": 4.5, "caption": 4.5, "label": 4.5}
 
 
 def super_params(
@@ -75,3 +77,12 @@ def check_layout(params: Mapping[str, Any], files: Mapping[str, Path]) -> None:
     from infra.media.graphics import Params, lay_out
 
     lay_out(Params.model_validate(params), files)
+
+
+def letter_colour(brand: Brand) -> str:
+    """The lighter of ink and paper, as the step takes it."""
+
+    def lightness(colour: str) -> int:
+        return sum(bytes.fromhex(colour[1:]))
+
+    return max(brand.colours.paper, brand.colours.ink, key=lightness)

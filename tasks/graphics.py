@@ -24,6 +24,8 @@ class DrawnCaption(NamedTuple):
     y: int
     start_frame: int
     frames: int
+    text: str
+    made: StepResult
 
 
 @production_task("super")
@@ -81,7 +83,7 @@ async def draw_captions(
         blobs = _blobs(production, text_files(brand, cue.text, locale))
         made = await production.steps.run("graphics", params, blobs)
         x, y = int(made.facts["x"]), int(made.facts["y"])
-        return DrawnCaption(made.files["overlay.mov"], x, y, cue.start_frame, cue.frames)
+        return DrawnCaption(made.files["overlay.mov"], x, y, cue.start_frame, cue.frames, cue.text, made)
 
     return list(await asyncio.gather(*map(draw, cues)))
 
