@@ -8,6 +8,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from typing import Final
 
 LATIN: Final = "latin"
@@ -36,10 +37,12 @@ _STARTS: Final = [first for first, _ in _STRETCHES]
 _WIDE: Final = frozenset({"kana", "han", "hangul", "bopomofo", "wide"})
 
 
+@lru_cache(maxsize=8192)
 def script_of(character: str) -> str:
     return _STRETCHES[bisect_right(_STARTS, ord(character)) - 1][1]
 
 
+@lru_cache(maxsize=8192)
 def is_wide(character: str) -> bool:
     """Whether it fills a square, as East Asian characters do."""
     return script_of(character) in _WIDE and not "\uff61" <= character <= "\uffdc"

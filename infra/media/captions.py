@@ -1,6 +1,7 @@
 """Captions: cues out of character timings, and .srt and .vtt out of cues. Times are whole milliseconds throughout.
 
-A cue is at most two lines of 42 characters, breaks where the sentence does, and never touches the next one.
+A cue is at most two lines of 42 characters (of 21 that are as wide as high, as Japanese is), breaks where the sentence
+does, and never touches the next one.
 """
 
 from __future__ import annotations
@@ -18,8 +19,10 @@ import pysubs2
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from infra.errors import MediaError
+from infra.media.type_setting import ends_phrase, may_part
+from manifests.scripts import is_wide
 
-LINE_CHARACTERS = 42
+LINE_COLUMNS = 42
 LINES = 2
 SHORTEST_MS, LONGEST_MS, LINGER_MS = 1000, 6000, 300
 FLOOR_MS = 200  # a cue squeezed between others keeps at least this, where the film has room
@@ -28,7 +31,6 @@ GAP_MS = 84  # about what two frames last, when cues are weighed; placing them u
 
 _SENTENCE_END = re.compile(r"[.!?…。！？][\"'”’»)\]]*$")  # noqa: RUF001 full-width marks end sentences too
 _CLAUSE_END = re.compile(r"[,;:—–、，；：][\"'”’»)\]]*$")  # noqa: RUF001
-_UNSPACED = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uff66-\uff9f]")  # kana and Han: a line may break after each
 
 
 class Cue(BaseModel):
@@ -66,7 +68,7 @@ class SpokenLine:
 
 
 class _Unit(NamedTuple):
-    """A word, or a piece of one where a line may break without a space."""
+    """A word, or a phrase where there are no spaces."""
 
     text: str
     start: int
@@ -134,14 +136,23 @@ def _units(line: SpokenLine) -> list[_Unit]:
             continue
         begins, ends = (_ms(line.offset + Decimal(repr(t)) / line.speed) for t in (float(start), float(end)))
         last = units[-1] if units else None
-        closes = bool(_CLAUSE_END.match(character) or _SENTENCE_END.match(character))
-        apart = last is not None and bool(_UNSPACED.search(last.text)) and not closes
-        if last is None or space or apart or len(last.text) + len(character) > LINE_CHARACTERS:
+        if last is None or space or _part(last.text, character):
             units.append(_Unit(character, begins, max(begins, ends), space))
         else:
             units[-1] = _Unit(last.text + character, last.start, max(last.end, ends), last.space)
         space = False
     return units
+
+
+def _part(before: str, character: str) -> bool:
+    """Between phrases of what is written without spaces; a word longer than a line wherever the line is full."""
+    if may_part(before[-1], character) and ends_phrase(before, character):
+        return True
+    return _columns(before) + _columns(character) > LINE_COLUMNS
+
+
+def _columns(text: str) -> int:
+    return sum(2 if is_wide(character) else 1 for character in text)
 
 
 def _join(units: Sequence[_Unit]) -> str:
@@ -151,13 +162,13 @@ def _join(units: Sequence[_Unit]) -> str:
 def _lay(units: Sequence[_Unit]) -> str | None:
     """One line if it fits, else the two that are nearest in length and break best; None if two are not enough."""
     whole = _join(units)
-    if len(whole) <= LINE_CHARACTERS:
+    if _columns(whole) <= LINE_COLUMNS:
         return whole
     best: tuple[float, str] | None = None
     for at in range(1, len(units)):
         first, second = _join(units[:at]), _join(units[at:])
-        if max(len(first), len(second)) <= LINE_CHARACTERS:
-            cost = abs(len(first) - len(second)) - (12 if _break_cost(units[at - 1]) < 1 else 0)
+        if max(_columns(first), _columns(second)) <= LINE_COLUMNS:
+            cost = abs(_columns(first) - _columns(second)) - (12 if _break_cost(units[at - 1]) < 1 else 0)
             if best is None or cost < best[0]:
                 best = (cost, f"{first}\n{second}")
     return best[1] if best else None

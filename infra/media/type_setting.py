@@ -173,17 +173,18 @@ def _breaks(character: str) -> bool:
 
 
 def _join_phrases(pieces: Sequence[str]) -> list[str]:
-    """Japanese marks no words; but a phrase ends with a mark, or with kana before what is not kana."""
+    """Japanese marks no words; but a phrase ends with a mark, or with hiragana before what is none."""
     phrases: list[str] = []
     for piece in pieces:
-        if phrases and not _ends_phrase(phrases[-1], piece):
+        if phrases and not ends_phrase(phrases[-1], piece):
             phrases[-1] += piece
         else:
             phrases.append(piece)
     return phrases
 
 
-def _ends_phrase(before: str, piece: str) -> bool:
+def ends_phrase(before: str, piece: str) -> bool:
+    """Whether a line that ends with `before` breaks well, when `piece` is next. Words with spaces do always."""
     last, first = before[-1], piece[0]
     if not (_breaks(last) or _breaks(first)) or last in _SPACES:
         return True
