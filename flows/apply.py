@@ -51,12 +51,7 @@ def apply_prepared(prepared: Prepared, out: Path | None, *, yes: bool, json: boo
     finished = _finished(prepared.store, plan, prepared.planner)
     if finished is not None:
         return _nothing_to_do(prepared.store, plan, finished, folder, json=json)
-    find_ffmpeg()  # told before anything is paid, not after
-    if url := os.environ.get("PREFECT_API_URL"):
-        require_server(url)
-    if not wait:
-        refuse_if_held(prepared.store, SystemClock(), plan.campaign)
-    refuse_words_that_do_not_fit(prepared.checked)
+    refuse_what_is_missing(prepared, wait=wait)
     if not json:
         for line in views.run_header(plan):
             views.say(line)
@@ -67,6 +62,16 @@ def apply_prepared(prepared: Prepared, out: Path | None, *, yes: bool, json: boo
     digest = store_inputs(prepared)
     console = RunConsole(home=prepared.home, wait=wait)
     return run_flow(prepared, digest, console, folder, json=json)
+
+
+def refuse_what_is_missing(prepared: Prepared, *, wait: bool) -> None:
+    """What a run needs, told before anything is paid, not after: programs, server, lease, words that fit."""
+    find_ffmpeg()
+    if url := os.environ.get("PREFECT_API_URL"):
+        require_server(url)
+    if not wait:
+        refuse_if_held(prepared.store, SystemClock(), prepared.plan.campaign)
+    refuse_words_that_do_not_fit(prepared.checked)
 
 
 def refuse_gates(plan: Plan) -> None:

@@ -44,6 +44,7 @@ def retake(
     ] = None,
     budget: Annotated[str | None, Parameter(help="+N: so many credits above the manifest's, for this run.")] = None,
     out: Annotated[Path | None, Parameter(help="Where the files go; out/CAMPAIGN unless given.")] = None,
+    wait: Annotated[bool, Parameter(help="For another run of the campaign, and for a daily cap to open.")] = False,
     json: Json = False,
 ) -> int:
     """Make failed or rejected takes anew under numbers of their own, or more of a shot. Touches nothing that is done.
@@ -54,7 +55,7 @@ def retake(
 
     Exit: as `run`; 2 also when nothing is named.
     """
-    from flows.retake import apply_retake, plan_retake, show_bill
+    from flows.retake import apply_retake, plan_retake, show_bill, wait_for_campaign
     from manifests.retakes import Asked
 
     if rebuy_unknown and give_up:
@@ -65,10 +66,12 @@ def retake(
             remedy="--failed, --rejected, --shot ADDRESS; for unknowns --rebuy-unknown or --give-up",
         )
     asked = Asked(failed=failed, rejected=rejected, shot=shot, give_up=give_up)
+    if wait and not dry_run:
+        wait_for_campaign(target, json=json)
     said = {} if approve is None else {"approve": approve}
     bill = plan_retake(target, asked, rebuy_unknown=rebuy_unknown, extra_credits=extra_credits(budget), **said)
     show_bill(bill, json=json, whole=dry_run)
-    return 0 if dry_run else apply_retake(bill, out, yes=yes, json=json)
+    return 0 if dry_run else apply_retake(bill, out, yes=yes, json=json, wait=wait)
 
 
 def extra_credits(budget: str | None) -> int:

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import datetime as dt
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,11 +13,13 @@ from typing import Any
 
 from flows import views
 from flows.answers import UnknownNameError
-from flows.apply import apply_prepared, confirm, refuse_gates
+from flows.apply import apply_prepared, confirm, refuse_gates, refuse_what_is_missing
+from flows.costs import refuse_unexplained
 from flows.prepare import Prepared, refuse_drift, refuse_over_budget, replan
 from flows.words import held, prepare_target, write_selections
 from infra.clock import SystemClock
-from infra.errors import PreconditionFailedError
+from infra.errors import LeaseHeldError, PreconditionFailedError
+from infra.lease import acquire_when_free
 from infra.ledger import repair_ledger, write_take_record
 from infra.process import this_process
 from infra.state import StoreState
@@ -61,13 +64,29 @@ def _check_shot(prepared: Prepared, shot: str | None) -> None:
         raise UnknownNameError(f"{shot} has no takes yet", remedy="run first: what it starts on is not there")
 
 
-def apply_retake(retake: Retake, out: Path | None, *, yes: bool, json: bool) -> int:
-    """Confirms, marks, and applies what follows as `run` does. Returns the exit code."""
+def wait_for_campaign(target: str, *, json: bool) -> None:
+    """Until no run holds it, however long that takes; what is planned then is planned with what that run did."""
+    prepared, _ = prepare_target(target)
+    campaign = prepared.plan.campaign
+
+    def tell(held: LeaseHeldError) -> None:
+        facts = {"message_type": "lease", "campaign": campaign, "seconds": round(held.seconds_left), "why": held.detail}
+        views.answer(facts, [str(views.event_line(facts))], json=json)
+
+    asyncio.run(acquire_when_free(prepared.store, SystemClock(), campaign, waits=tell)).release()
+
+
+def apply_retake(retake: Retake, out: Path | None, *, yes: bool, json: bool, wait: bool = False) -> int:
+    """Confirms, marks, and applies what follows as `run` does. Returns the exit code. Whatever stops it before it buys
+    is told before anything is marked."""
     after = retake.after
     refuse_drift(after)
     refuse_gates(after.plan)
     refuse_over_budget(after.plan)
+    if after.plan.unfinished:
+        refuse_what_is_missing(after, wait=False)
     confirm(after.plan, yes=yes)
+    refuse_unexplained(after)
     marks, campaign = retake.marks, after.plan.campaign
     if marks.selections or marks.releases:
         with held(retake.prepared) as store:
@@ -79,7 +98,8 @@ def apply_retake(retake: Retake, out: Path | None, *, yes: bool, json: bool) -> 
             repair_ledger(store, campaign, [r.key for r in marks.releases])
             write_selections(store, marks.selections)
     clock = SystemClock()
-    return apply_prepared(replan(retake.prepared, StoreState(retake.prepared.store, clock)), out, yes=True, json=json)
+    again = replan(retake.prepared, StoreState(retake.prepared.store, clock))
+    return apply_prepared(again, out, yes=True, json=json, wait=wait)
 
 
 def retake_facts(retake: Retake) -> dict[str, Any]:

@@ -90,8 +90,8 @@ async def _circle(production: Production, want: Want, body: Mapping[str, object]
     asked = selection.circled.trim if selection is not None and selection.circled is not None else 0
     if circled.trim < asked:
         production.notices.append(
-            f"{want.address}: {want.what} {best.number} was to be shown from frame {asked} on; the cut needs so much of "
-            f"it now that it is shown from frame {circled.trim} on"
+            f"{want.address}: {want.what} {best.number} was to be shown from frame {asked} on; the cut needs more of "
+            f"it now, so it is shown from frame {circled.trim} on"
         )
     return circled
 

@@ -21,6 +21,8 @@ from manifests.journal import Lease
 from manifests.naming import lease_key, lease_prefix
 
 _TRIES = 5
+_LOOK = 1.0  # how often a wait looks whether the lease is free
+_TOLD_EVERY = 60.0
 
 
 def acquire_lease(
@@ -70,6 +72,29 @@ async def acquire_patiently(
         waits(held)
         await clock.sleep(held.seconds_left + 0.5)
     return await asyncio.to_thread(acquire_lease, store, clock, name, identity=identity)
+
+
+async def acquire_when_free(
+    store: ObjectStore,
+    clock: Clock,
+    name: str,
+    *,
+    waits: Callable[[errors.LeaseHeldError], None] = lambda _: None,
+    stopped: Callable[[], bool] = lambda: False,
+) -> HeldLease:
+    """As `acquire_lease`, but waits for a living owner, however long it takes; `waits` is told once a minute. Raises
+    StoppedError when `stopped` says so."""
+    told: float | None = None
+    while True:
+        try:
+            return await asyncio.to_thread(acquire_lease, store, clock, name)
+        except errors.LeaseHeldError as held:
+            if stopped():
+                raise errors.StoppedError("the other run was waited for", remedy="Run again.") from held
+            if told is None or clock.monotonic() - told >= _TOLD_EVERY:
+                told = clock.monotonic()
+                waits(held)
+        await clock.sleep(_LOOK)
 
 
 def refuse_if_held(store: ObjectStore, clock: Clock, name: str) -> None:

@@ -26,9 +26,9 @@ from infra.budget import Budget
 from infra.buying import Buyer, Purchase
 from infra.clock import Clock, SystemClock
 from infra.console import RunConsole
-from infra.errors import LeaseHeldError, NotFoundError, ShotrunnerError, StalePlanError, StoppedError
+from infra.errors import LeaseHeldError, NotFoundError, ShotrunnerError, StalePlanError
 from infra.events import Events
-from infra.lease import HeldLease, acquire_patiently
+from infra.lease import HeldLease, acquire_patiently, acquire_when_free
 from infra.ledger import is_paid
 from infra.limits import follow_limits, slots_of
 from infra.providers.base import AccountLimits, MediaInput, VideoProvider
@@ -59,7 +59,6 @@ from manifests.walk import Numbered
 BACKLOT = "backlot"
 BACKLOT_KEY = "key_" + "0" * 128  # the backlot takes any key of the right form
 PLAY_BALANCE = 1_000_000
-_LEASE_LOOK = 20  # seconds
 
 
 @dataclass
@@ -300,18 +299,10 @@ def _tell_wait(events: Events, campaign: str) -> Callable[[LeaseHeldError], None
 
 async def _acquire(store: ObjectStore, clock: Clock, campaign: str, console: RunConsole) -> HeldLease:
     """Waits for another run of the campaign where that was asked for, however long it takes."""
-    while True:
-        try:
-            return await acquire_patiently(store, clock, campaign, waits=_tell_wait(console.events, campaign))
-        except LeaseHeldError as error:
-            if not console.wait:
-                raise
-            if console.stopping:
-                raise StoppedError("the other run was waited for", remedy="Run again.") from error
-            _tell_wait(console.events, campaign)(error)
-        for _ in range(_LEASE_LOOK):
-            if not console.stopping:
-                await clock.sleep(1)
+    waits = _tell_wait(console.events, campaign)
+    if not console.wait:
+        return await acquire_patiently(store, clock, campaign, waits=waits)
+    return await acquire_when_free(store, clock, campaign, waits=waits, stopped=lambda: console.stopping)
 
 
 def _stop_when_lost(production: Production) -> Callable[[asyncio.Task[None]], None]:

@@ -156,7 +156,7 @@ def said_of_film(said: Sequence[Decisions], variant: str, sha256: str | None = N
     for record in sorted(said, key=lambda r: r.at):
         for word in record.words:
             if word.what == "film" and word.target == variant and sha256 in (None, word.sha256):
-                facts = {
+                facts: dict[str, object] = {
                     "decision": word.decision, "by": record.by, "reason": ", ".join(word.reasons), "note": word.note,
                     "person": record.person if record.person != record.by else "",
                 }  # fmt: skip

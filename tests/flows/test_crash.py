@@ -9,6 +9,7 @@ import os
 import re
 import shutil
 import signal
+import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -19,6 +20,8 @@ import pytest
 from projects import TWO_TAKES, Project, end
 
 from infra.backlot.books import Books
+from infra.clock import SystemClock
+from infra.lease import acquire_lease
 from infra.ledger import read_entries
 
 Make = Callable[..., Project]
@@ -310,6 +313,24 @@ def test_a_second_run_of_the_campaign_names_the_first(film: Make) -> None:
     assert re.search(rf"short is held by \S+@\S+, process {first.pid}\b", second.err), second.text
     assert first.poll() is None
     project.kill(first)
+    assert len(project.creates()) == 1
+
+
+def test_a_second_run_that_waits_goes_on_when_the_first_has_ended(film: Make) -> None:
+    project = film()
+    lease = acquire_lease(project.store, SystemClock(), "short")
+    waiting = project.start("run", "film.yaml", "--wait", "--json")
+    try:
+        assert waiting.stdout is not None
+        seen = next(line for line in waiting.stdout if '"lease"' in line)
+        assert f"process {os.getpid()}" in json.loads(seen)["why"]
+        with pytest.raises(subprocess.TimeoutExpired):  # it waits while the first one lives
+            waiting.wait(2)
+        assert project.creates() == []
+    finally:
+        lease.release()
+    ended = end(waiting)
+    assert ended.code == 0, ended.text
     assert len(project.creates()) == 1
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,11 @@ from command import Shotrunner
 from paper import RUN, Paper
 from projects import Project
 
+from infra.clock import SystemClock
+from infra.errors import ProgramMissingError, UnexplainedSpendError
+from infra.lease import acquire_lease
 from infra.ledger import read_entries, read_history, spent_and_reserved
+from infra.selections import change_selection
 from manifests.journal import TakeState
 
 
@@ -178,6 +183,73 @@ def test_real_credits_need_a_yes_before_anything_is_marked(
     assert snapshot(paper.root) == before
     assert shotrunner("retake", "paper", "--shot", "sip", "--yes").code == 0
     assert applied == [["sip/take-3", "sip/take-4"]]
+
+
+def test_unexplained_spend_stops_it_before_anything_is_marked(
+    paper: Paper, shotrunner: Shotrunner, applied: list[list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_: object) -> str:
+        raise UnexplainedSpendError("51 credits")
+
+    paper.film()
+    paper.ran()
+    before = snapshot(paper.root)
+    for module in ("flows.apply", "flows.retake"):
+        monkeypatch.setattr(f"{module}.refuse_unexplained", refuse)
+    assert shotrunner("retake", "paper", "--shot", "sip").code == 5
+    assert snapshot(paper.root) == before
+    assert applied == []
+
+
+def test_a_missing_program_stops_it_before_anything_is_marked(
+    paper: Paper, shotrunner: Shotrunner, applied: list[list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def missing() -> str:
+        raise ProgramMissingError("ffmpeg")
+
+    paper.film()
+    paper.ran()
+    before = snapshot(paper.root)
+    monkeypatch.setattr("flows.apply.find_ffmpeg", missing)
+    assert shotrunner("retake", "paper", "--shot", "sip").code == 6
+    assert snapshot(paper.root) == before
+    monkeypatch.undo()
+
+
+def test_a_living_run_stops_it_before_anything_is_marked(
+    paper: Paper, shotrunner: Shotrunner, applied: list[list[str]]
+) -> None:
+    paper.film()
+    paper.ran()
+    lease = acquire_lease(paper.store, SystemClock(), "paper")
+    before = snapshot(paper.root)
+    assert shotrunner("retake", "paper", "--shot", "sip").code == 9
+    assert snapshot(paper.root) == before
+    lease.release()
+
+
+def test_it_waits_for_another_run_and_plans_with_what_that_run_did(
+    paper: Paper, shotrunner: Shotrunner, applied: list[list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("infra.lease._LOOK", 0.05)
+    paper.film(failed={f"pour/take-{n}": "internal" for n in (2, 3, 4)})
+    paper.ran()
+    lease = acquire_lease(paper.store, SystemClock(), "paper")
+
+    def other_run() -> None:
+        for number in (1, 2):
+            change_selection(paper.store, paper.prepared().planner.walks["sip/take"].segment, "sip",
+                             lambda s, n=number: s.model_copy(update={"extra_takes": n}))  # type: ignore[misc] # fmt: skip
+        lease.release()
+
+    ends = threading.Timer(1.0, other_run)
+    ends.start()
+    answer = shotrunner("retake", "paper", "--failed", "--wait")
+    ends.join()
+    assert answer.code == 0, answer.err
+    assert answer.out.count("paper is held by") == 1
+    assert answer.out.index("paper is held by") < answer.out.index("retake   pour take 4")
+    assert applied == [["pour/take-5", "sip/take-3", "sip/take-4"]]
 
 
 def test_over_budget_nothing_is_marked(paper: Paper, shotrunner: Shotrunner, applied: list[list[str]]) -> None:
