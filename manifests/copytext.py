@@ -18,6 +18,7 @@ from manifests.nodes import Map, Node, Scalar
 from manifests.reading import Reader, entries_of, join, listed
 
 _KEY = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,79}\Z", re.ASCII)
+_REMEDY = "write `en-GB:` and its texts below it"
 _HEAD = {"manifest": 1, "kind": "copy"}  # may stand above the locales, as in every file that people write
 
 
@@ -78,6 +79,9 @@ class _Page(Reader):
         self._fallbacks: list[tuple[str, str, CopyRow, str, Where]] = []
 
     def read(self, tree: Node) -> dict[str, dict[str, tuple[CopyRow, ...]]]:
+        if isinstance(tree, Scalar) and tree.value is None:
+            self.refuse("copy", "the file is empty", "", tree.where, _REMEDY)
+            return {}
         page = self.map(tree, "")
         rows: dict[str, dict[str, list[tuple[CopyRow, Where]]]] = {}
         for locale, (where, node) in entries_of(page) if page else ():
@@ -90,7 +94,7 @@ class _Page(Reader):
             keys = self.map(node, locale)
             rows[locale] = self._locale(keys, locale) if keys else {}
         if page and not rows:
-            self.refuse("copy", "has no locale", "", page.where, "write `en-GB:` and its texts below it")
+            self.refuse("copy", "has no locale", "", page.where, _REMEDY)
         ordered = {
             locale: {key: tuple(row for row, _ in sorted(found, key=self._rank)) for key, found in keys.items()}
             for locale, keys in rows.items()
@@ -191,7 +195,7 @@ class _Page(Reader):
 
 
 def _reached(rows: Mapping[str, Mapping[str, tuple[CopyRow, ...]]], key: str, start: str) -> set[str]:
-    """The locales whose texts a fallback to `start` may come to."""
+    """The locales whose texts a fallback to `start` may come to, whatever the values: too many rather than a loop."""
     reached, left = set(), [start]
     while left:
         locale = left.pop()

@@ -89,7 +89,7 @@ class _Lines(Iterator[tuple[int, list[str]]]):
     """Records with the line they begin on; lines with nothing on them are passed over."""
 
     def __init__(self, text: str, shown: str) -> None:
-        self._reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+        self._reader = csv.reader(io.StringIO(text, newline=""), strict=True, skipinitialspace=True)
         self.line = 1
 
     def __next__(self) -> tuple[int, list[str]]:

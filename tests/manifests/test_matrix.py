@@ -1,5 +1,7 @@
 """Axes and cells against a definition by brute force, and every slip with its place."""
 
+# ruff: noqa: E501  a message stays on one line here, so that it can be searched for
+
 from __future__ import annotations
 
 import itertools
@@ -259,7 +261,11 @@ SLIPS: list[tuple[Any, ...]] = [
         "film.yaml:1:12: variants.axis: unknown key `axis`; did you mean `axes`?",
         "    allowed here: axes, exclude, include, limit",
     ),
-    ("variants:\n  axes:\n    hook:\n", "film.yaml:3:10: variants.axes.hook: has no value", "    give it one, or remove the key"),
+    (
+        "variants:\n  axes:\n    hook:\n",
+        "film.yaml:3:10: variants.axes.hook: has no value",
+        "    give it one, or remove the key",
+    ),
     ("variants:\n  axes:\n    hook: []\n", "film.yaml:3:11: variants.axes.hook: is an empty list"),
     (
         "variants:\n  axes:\n    hook: cold\n",
@@ -277,10 +283,15 @@ SLIPS: list[tuple[Any, ...]] = [
         *(
             f"film.yaml:3:{column}: variants.axes.hook[{index}]: `{word}` must be letters, digits, `-`, `.` and `:`, at most 63, the first and the last a letter or digit"
             for index, column, word in (
-                (1, 18, "la te"), (2, 27, "a/b"), (3, 34, "-x"), (4, 38, "x,y"), (5, 45, "a@b"), (6, 52, "a_b"),
+                (1, 18, "la te"),
+                (2, 27, "a/b"),
+                (3, 34, "-x"),
+                (4, 38, "x,y"),
+                (5, 45, "a@b"),
+                (6, 52, "a_b"),
             )
         ),
-    ),  # fmt: skip
+    ),
     (
         "variants:\n  axes:\n    week: [1, 2.5, true, ]\n",
         "film.yaml:3:12: variants.axes.week[0]: must be text, not the number 1",
@@ -344,7 +355,8 @@ SLIPS: list[tuple[Any, ...]] = [
         "film.yaml:5:12: variants.exclude: must be a list, not a map",
     ),
     (
-        OK + "  exclude: [cold, {}, {hok: cold}, {hook: clod}, {hook: [cold]}, {hook: 1}, {x-why: ask Ann, hook: late}]\n",
+        OK
+        + "  exclude: [cold, {}, {hok: cold}, {hook: clod}, {hook: [cold]}, {hook: 1}, {x-why: ask Ann, hook: late}]\n",
         "film.yaml:5:13: variants.exclude[0]: must be a map of `key: value` lines, not the text `cold`",
         "film.yaml:5:19: variants.exclude[1]: names no axis: it would exclude everything",
         "    remove it",
@@ -368,7 +380,8 @@ SLIPS: list[tuple[Any, ...]] = [
         "    remove a rule",
     ),
     (
-        OK + "  include:\n    - {hook: cold}\n    - {hook: cold, locale: de-DE}\n    - {hook: cold, locale: fr-FR}\n    - {hok: cold, locale: en-GB}\n",
+        OK
+        + "  include:\n    - {hook: cold}\n    - {hook: cold, locale: de-DE}\n    - {hook: cold, locale: fr-FR}\n    - {hok: cold, locale: en-GB}\n",
         "film.yaml:6:7: variants.include[0]: does not name `locale`: it must name every axis",
         "    what is included is one whole variant",
         "film.yaml:7:7: variants.include[1]: de-DE,cold is there already, and no rule excludes it",
@@ -379,8 +392,7 @@ SLIPS: list[tuple[Any, ...]] = [
         "    axes: locale, hook",
     ),
     (
-        OK
-        + "  exclude: [{hook: cold}]\n  include: [{hook: cold, locale: de-DE}, {locale: de-DE, hook: cold}]\n",
+        OK + "  exclude: [{hook: cold}]\n  include: [{hook: cold, locale: de-DE}, {locale: de-DE, hook: cold}]\n",
         "film.yaml:6:42: variants.include[1]: de-DE,cold is there already, by include[0]",
         "    remove it",
     ),
@@ -452,7 +464,7 @@ SLIPS: list[tuple[Any, ...]] = [
         "data/rough.csv:7: variants.axes.hook.d: `${…}` in column `name`: look-ups are not nested",
         "    write the value out",
     ),
-]  # fmt: skip
+]
 CSV = {
     "hooks": HOOKS,
     "bare": "name\na\n",
