@@ -10,6 +10,7 @@ from typing import NamedTuple
 from infra.media.captions import Cue, SpokenLine, build_cues
 from infra.production import SpokenTake
 from manifests.catalogue import Profile
+from manifests.placement import sound_speed
 from manifests.spoken import time_script
 
 
@@ -24,16 +25,18 @@ class CaptionCue(NamedTuple):
 def spoken_cues(lines: Sequence[SpokenTake], film_frames: int, profile: Profile) -> list[Cue]:
     """From the timings of the speech, in the script's own words."""
     rate = profile.frame_rate
-    spoken = [_spoken_line(take, take.start_frame / rate) for take in lines]
+    faster = sound_speed(profile)
+    spoken = [_spoken_line(take, take.start_frame / rate, faster) for take in lines]
     return build_cues(spoken, film_seconds=film_frames / rate, rate=profile.rate)
 
 
-def _spoken_line(take: SpokenTake, offset: Fraction) -> SpokenLine:
-    """The script's characters with the times of what was spoken for them."""
+def _spoken_line(take: SpokenTake, offset: Fraction, faster: Fraction) -> SpokenLine:
+    """The script's characters with the times of what was spoken for them. `faster`: as the mix plays all sound."""
     told = take.timing or {"characters": [], "starts": [], "ends": []}
     timed = time_script(take.line.text, told["characters"], told["starts"], told["ends"], seconds=take.seconds)
     start = Decimal(offset.numerator) / Decimal(offset.denominator)
-    return SpokenLine(timed.characters, timed.starts, timed.ends, offset=start, speed=take.speed)
+    speed = take.speed * faster.numerator / faster.denominator
+    return SpokenLine(timed.characters, timed.starts, timed.ends, offset=start, speed=speed)
 
 
 def in_frames(cues: Sequence[Cue], film_frames: int, profile: Profile) -> list[CaptionCue]:

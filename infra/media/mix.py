@@ -3,17 +3,21 @@
 Levels before the final gain: a line of speech -18 LUFS, so nothing else has to be set against a moving voice. A gain of
 0 dB on music means -10 LUFS, a loud commercial master: -14 makes a bed of -24, and 8 of ducking -32 under speech. A
 gain of 0 dB on a levelled effect means -22 LUFS. Effects give way by half of what the music does.
+
+Where a placement shows the film's frames faster, every sound is as much faster at its own pitch: each by itself, so
+that all of them still begin on their sample.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from decimal import Decimal
+from fractions import Fraction
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from infra.errors import MediaError
 from infra.media.levels import (
@@ -77,11 +81,22 @@ class Music(_Part):
 class Params(_Part):
     samples: Annotated[int, Field(gt=0)]
     sample_rate: Literal[48000] = 48000
+    speed: str = Field(default="1", pattern=r"^[1-9][0-9]{0,4}(/[1-9][0-9]{0,4})?$")  # 25/24: 4.2 % faster
     integrated: Decimal
     true_peak: Decimal
     lines: tuple[Line, ...] = ()
     effects: tuple[Effect, ...] = ()
     music: Music | None = None
+
+    @property
+    def tempo(self) -> float:
+        return float(Fraction(self.speed))
+
+    @model_validator(mode="after")
+    def _check_speed(self) -> Self:
+        if not 0.5 <= self.tempo <= 2:
+            raise ValueError(f"a speed of {self.speed} is not heard as the same sound")
+        return self
 
 
 def run(params: Params, inputs: Mapping[str, Path], out: Path) -> dict[str, object]:
@@ -115,11 +130,15 @@ def run(params: Params, inputs: Mapping[str, Path], out: Path) -> dict[str, obje
     }
 
 
+def _read(params: Params, path: Path) -> Samples:
+    return read_pcm(path, channels=2, tempo=f"{params.tempo:.9f}")
+
+
 def _place_lines(params: Params, inputs: Mapping[str, Path]) -> tuple[Samples, list[Range]]:
     stem = np.zeros((params.samples, 2))
     spoken: list[Range] = []
     for line in params.lines:
-        sound = highpass(read_pcm(inputs[line.input], channels=2), 90)
+        sound = highpass(_read(params, inputs[line.input]), 90)
         ranges = sounding(sound)
         if not ranges:
             raise MediaError(f"the line {line.input!r} is silent", remedy="make the line again")
@@ -140,7 +159,7 @@ def _place_lines(params: Params, inputs: Mapping[str, Path]) -> tuple[Samples, l
 def _place_effects(params: Params, inputs: Mapping[str, Path]) -> Samples:
     stem = np.zeros((params.samples, 2))
     for effect in params.effects:
-        sound = read_pcm(inputs[effect.input], channels=2)
+        sound = _read(params, inputs[effect.input])
         if effect.level:
             sound = _level(sound, EFFECT_LUFS)
         room = min(effect.samples, params.samples - effect.start)
@@ -159,17 +178,18 @@ def _place_music(params: Params, inputs: Mapping[str, Path]) -> Samples:
     music = params.music
     if music is None:
         return stem
-    sound = _level(read_pcm(inputs[music.input], channels=2), MUSIC_LUFS)
-    first = int(music.in_seconds * RATE)
+    sound = _level(_read(params, inputs[music.input]), MUSIC_LUFS)
+    second = RATE / params.tempo  # of the music's own time
+    first = int(float(music.in_seconds) * second)
     if first >= len(sound):
         raise MediaError(
-            f"the music is {len(sound) / RATE:.1f} s long and is to begin {music.in_seconds} s into it",
+            f"the music is {len(sound) / second:.1f} s long and is to begin {music.in_seconds} s into it",
             remedy="lower `in`, or give a longer file",
         )
     used = sound[first : first + params.samples] * from_db(float(music.gain))
-    used = used * _ramp(len(used), int(music.fade_in * RATE))[:, None]
+    used = used * _ramp(len(used), int(float(music.fade_in) * second))[:, None]
     # Music that runs out before the film does is faded where it ends, never chopped.
-    fade_out = max(int(music.fade_out * RATE), int(CUT_FADE * RATE))
+    fade_out = max(int(float(music.fade_out) * second), int(CUT_FADE * RATE))
     _add(stem, used * _ramp(len(used), fade_out)[::-1, None], 0)
     return stem
 

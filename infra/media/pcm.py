@@ -64,9 +64,11 @@ def _tempo_graph(layout: str, tempo: str) -> av.filter.Graph:
     graph = av.filter.Graph()
     source = graph.add_abuffer(sample_rate=RATE, format="fltp", layout=layout)
     stretch = graph.add("atempo", tempo)
+    planes = graph.add("aformat", "sample_fmts=fltp")  # atempo interleaves the channels
     sink = graph.add("abuffersink")
     source.link_to(stretch)
-    stretch.link_to(sink)
+    stretch.link_to(planes)
+    planes.link_to(sink)
     graph.configure()
     return graph
 

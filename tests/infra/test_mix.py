@@ -386,3 +386,62 @@ async def test_as_a_step_of_its_own(desk: Desk) -> None:
     outcome = await run_step_process("mix", params, {"bed": desk.inputs["bed"]}, desk.folder / "own")
     assert sorted(outcome.files) == ["effects.wav", "mix.wav", "music.wav", "voice.wav"]
     assert outcome.facts["lufs"] == pytest.approx(-14, abs=0.1)
+
+
+# --- where the film runs faster than it was cut ---
+
+
+def _loudest_hertz(sound: Samples) -> float:
+    spectrum = np.abs(np.fft.rfft(sound[:, 0] * np.hanning(len(sound))))
+    return float(np.fft.rfftfreq(len(sound), 1 / RATE)[spectrum.argmax()])
+
+
+def _onset(sound: Samples, level: float = 0.02) -> int:
+    return int(np.flatnonzero(np.abs(sound).max(axis=1) > level)[0])
+
+
+def test_at_25_frames_all_sound_is_faster_at_its_own_pitch(desk: Desk) -> None:
+    """Six seconds at 24 are 5.76 s at 25: each sound begins on its frame, ends sooner, and keeps its pitch."""
+    seconds, start = 6 * 24 / 25, round(2.5 * 24 / 25 * RATE)
+    desk.lay("beep", stereo(tone(1.5, 1000)))
+    effect = {"input": "beep", "start": start, "samples": 2 * RATE, "gain": "0"}
+    asked: dict[str, Any] = {"effects": [effect], "integrated": "-23", "music": BED | {"duck_by": "0", "fade_out": "0"}}
+    for out, speed in (("as-cut", "1"), ("faster", "25/24")):
+        facts = desk.mix(seconds, out=out, speed=speed, **asked)
+        assert facts["samples"] == round(seconds * RATE)
+        assert abs(facts["lufs"] + 23) <= 0.5
+    for out, length in (("as-cut", 1.5), ("faster", 1.5 * 24 / 25)):
+        beep = desk.read("effects", out)
+        assert abs(_onset(beep) - start) <= 0.002 * RATE
+        assert abs(len(beep) - _onset(beep[::-1]) - start - length * RATE) <= 0.02 * RATE
+        assert abs(_loudest_hertz(beep[start + 4800 : start + 48000]) - 1000) < 3
+        assert abs(_loudest_hertz(desk.read("music", out)) - 440) < 3
+
+
+def test_a_line_that_fits_at_24_fits_at_25(desk: Desk) -> None:
+    """It ends 0.05 s before the film does: as cut it would still be speaking when the faster film is over."""
+    spoken = talk(3.0, lead=0.0, tail=0.0)
+    desk.lay("line", spoken[:, None])
+    start, seconds = 1.0 * 24 / 25, 4.05 * 24 / 25
+    line = {"input": "line", "start": round(start * RATE)}
+    with pytest.raises(MediaError, match="still speaking"):
+        desk.mix(seconds, lines=[line])
+    facts = desk.mix(seconds, lines=[line], speed="25/24")
+    (said,) = facts["speech"]
+    assert abs((said["end"] - said["start"]) / RATE - 3.0 * 24 / 25) < 0.05
+
+
+def test_music_is_entered_at_the_same_bar(desk: Desk) -> None:
+    """`in` counts seconds of the music as it was recorded."""
+    quiet_then_loud = np.concatenate([tone(4, 220, 0.01), tone(8, 660, 0.3)])
+    desk.lay("bed", stereo(quiet_then_loud))
+    desk.mix(4.8, speed="25/24", music={"input": "bed", "gain": "0", "in_seconds": "2"})
+    heard = desk.read("music")
+    turn = next(n for n in range(0, len(heard), 480) if np.abs(heard[n : n + 480]).max() > 0.1)
+    assert abs(turn / RATE - 2 * 24 / 25) < 0.03
+
+
+@pytest.mark.parametrize("speed", ["0", "3", "1/4", "fast", "25/0", "-1", "1.04"])
+def test_speeds_that_nobody_would_take_for_the_same_sound(desk: Desk, speed: str) -> None:
+    with pytest.raises(ValueError, match="speed"):
+        desk.mix(speed=speed)
