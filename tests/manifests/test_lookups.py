@@ -397,6 +397,15 @@ def find(tree: Node, number: int) -> Node:
     return shots.items[number]
 
 
+def test_what_depends_on_every_axis_is_another_in_every_cell() -> None:
+    film = matrix(axis("hook", "cold", "gift"))
+    looked = Lookups(film)
+    tree = tree_of("shots: [{subject: '${hook}'}, {subject: plain}]\n")
+    filled = [resolve_tree(tree, looked, cell) for cell in film.cells]
+    assert [to_data(find(one, 0)) for one in filled] == [{"subject": "cold"}, {"subject": "gift"}]
+    assert find(filled[0], 1) is find(filled[1], 1) is find(tree, 1)
+
+
 def test_a_single_value_is_a_tree() -> None:
     looked = lookups()
     scalar = tree_of("A ${product.name}\n")
