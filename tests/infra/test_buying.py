@@ -3,192 +3,51 @@
 from __future__ import annotations
 
 import asyncio
-import base64
 import datetime as dt
 import hashlib
-import itertools
 import json
 import os
-import threading
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+from kill_points import (
+    SCENES,
+    Fuse,
+    FusedStore,
+    RealDeath,
+    attempt,
+    die_by_exception,
+    every_gap,
+    fused,
+    kill_and_resume,
+    operations_of,
+    points_of,
+    prompt_of,
+    serve,
+)
+from scripted_vendor import CAMPAIGN, FILM, KEY, SOUND, Set, answer, cut_short, line, take
 
 from infra import errors
-from infra.audio.elevenlabs import ElevenLabsProvider
 from infra.blobs import read_blob
-from infra.budget import Budget
-from infra.buying import Buyer, Purchase
 from infra.collecting import content_type_of
 from infra.failures import classify_failure
-from infra.ledger import read_entries, read_history, repair_ledger, spent_and_reserved, write_take_record
+from infra.ledger import read_entries, read_history, spent_and_reserved, write_take_record
 from infra.providers.base import MediaInput
-from infra.providers.runway import RunwayProvider
 from infra.slots import Slots
+from infra.storage.folder import FolderStore
 from infra.storage.memory import MemoryStore
-from manifests.digest import digest_json, take_key
+from manifests.digest import digest_json
 from manifests.journal import FailureClass, Intent, Lease, Release, Result, TakeState
 from manifests.naming import blob_key, lease_key, take_record_key
-
-KEY = "key_" + "5a" * 64
-CAMPAIGN = "morning"
-FILM = b"\x00\x00\x00\x18ftypmp42" + b"film" * 500
-SOUND = b"RIFF....WAVE"
-TIMINGS = {
-    "characters": ["H", "i"],
-    "character_start_times_seconds": [0.0, 0.1],
-    "character_end_times_seconds": [0.1, 0.3],
-}
-Step = Callable[[httpx.Request], httpx.Response | None]
-Event = Mapping[str, Any]
-
-
-def answer(status: int, body: object = None) -> httpx.Response:
-    return httpx.Response(status, json=body)
-
-
-class Vendor:
-    """Keeps tasks by id, charges for creates, and counts them by prompt. `script[place]` answers instead, in order.
-
-    A scripted step may return None: then the request is carried out as well, and its answer counts.
-    """
-
-    def __init__(self) -> None:
-        self.script: dict[str, list[Any]] = {}
-        self.creates: Counter[str] = Counter()
-        self.calls: Counter[str] = Counter()
-        self.charged: Counter[str] = Counter()
-        self.tasks: dict[str, dict[str, Any]] = {}
-        self.bodies: list[Any] = []
-        self.links = itertools.count()
-        self.live = self.most_live = 0
-        self.ending: dict[str, Any] = {"status": "SUCCEEDED"}
-        self.price = 60
-        self.polls_needed = 2
-
-    def __call__(self, request: httpx.Request) -> httpx.Response:
-        place = self._place(request)
-        self.calls[place] += 1
-        steps = self.script.get(place)
-        step = steps.pop(0) if steps else None
-        if isinstance(step, Exception):
-            raise step
-        if isinstance(step, httpx.Response):
-            return step
-        scripted = step(request) if step is not None else None
-        return scripted if scripted is not None else getattr(self, "_" + place)(request)
-
-    @staticmethod
-    def _place(request: httpx.Request) -> str:
-        if request.method == "POST":
-            return "sound" if request.url.path.startswith(("/v1/text-to-speech", "/v1/sound")) else "create"
-        return "poll" if request.url.path.startswith("/v1/tasks/") else "output"
-
-    def _create(self, request: httpx.Request) -> httpx.Response:
-        body = json.loads(request.content)
-        self.bodies.append(body)
-        self.creates[body["promptText"]] += 1
-        self.charged[body["promptText"]] += self.price
-        task_id = f"task-{len(self.tasks) + 1}"
-        self.tasks[task_id] = {"polls": 0, "prompt": body["promptText"]}
-        self.live += 1
-        self.most_live = max(self.live, self.most_live)
-        return answer(200, {"id": task_id, "estimatedCost": {"credits": self.price}})
-
-    def _sound(self, request: httpx.Request) -> httpx.Response:
-        text = json.loads(request.content)["text"]
-        self.creates[text] += 1
-        self.charged[text] += 3
-        if request.url.path.endswith("/with-timestamps"):
-            body = {"audio_base64": base64.b64encode(SOUND).decode(), "alignment": TIMINGS}
-            return httpx.Response(200, json=body, headers={"character-cost": "2"})
-        return httpx.Response(200, content=SOUND, headers={"content-type": "audio/wav"})
-
-    def _poll(self, request: httpx.Request) -> httpx.Response:
-        task_id = request.url.path.rsplit("/", 1)[1]
-        if task_id not in self.tasks:
-            return answer(404, {"error": "Could not find Task"})
-        task = self.tasks[task_id]
-        task["polls"] += 1
-        if task["polls"] < self.polls_needed:
-            return answer(200, {"id": task_id, "status": "RUNNING", "progress": 0.5})
-        first = not task.setdefault("ended", False)
-        task["ended"] = True
-        self.live -= first
-        done = {"id": task_id, "cost": {"credits": self.price}, **self.ending}
-        if done["status"] == "SUCCEEDED":
-            done.setdefault("output", [f"https://cdn.test/{task_id}.mp4?_jwt={next(self.links)}"])
-        elif first:
-            self.charged[task["prompt"]] += (done["cost"] or {"credits": self.price})["credits"] - self.price
-        return answer(200, done)
-
-    def _output(self, request: httpx.Request) -> httpx.Response:
-        return httpx.Response(200, content=FILM)
-
-
-class Set:
-    """One store, one vendor, and a new buyer for each run."""
-
-    def __init__(self, clock: Any) -> None:
-        self.clock = clock
-        self.store = MemoryStore()
-        self.vendor = Vendor()
-        self.events: list[Event] = []
-        self._runs = itertools.count(1)
-        self.budget: Budget
-
-    def buyer(self, store: Any = None, vendor: Any = None, *, limit: int | None = 10_000, **options: Any) -> Buyer:
-        store = store if store is not None else self.store
-        client = httpx.AsyncClient(transport=httpx.MockTransport(vendor or self.vendor))
-        self.budget = Budget(store, self.clock, options.get("campaign", CAMPAIGN), limit=limit)
-        given: dict[str, Any] = {
-            "store": store,
-            "clock": self.clock,
-            "video": RunwayProvider("https://api.test", KEY, "runway", clock=self.clock, client=client),
-            "sound": ElevenLabsProvider("https://sound.test", "sk_false", "elevenlabs", client=client),
-            "budget": self.budget,
-            "campaign": CAMPAIGN,
-            "plan": "0" * 64,
-            "lease_nonce": f"lease-{next(self._runs)}",
-            "on_event": self.events.append,
-        }
-        return Buyer(**{**given, **options})
-
-    def told(self) -> list[str]:
-        return [e["message_type"] for e in self.events]
-
-    def total(self) -> int:
-        return spent_and_reserved(self.store, CAMPAIGN, paid=True).total
 
 
 @pytest.fixture
 def stage(test_clock: Any) -> Set:
     return Set(test_clock)
-
-
-def take(prompt: str = "a kettle", *, number: int = 1, model: str = "gen4.5", **fields: Any) -> Purchase:
-    request = {"endpoint": "/v1/text_to_video", "body": {"model": model, "promptText": prompt, "seed": number}}
-    given: dict[str, Any] = {
-        "key": take_key("runway", request, number), "what": "take", "address": f"pour/take-{number}",
-        "service": "runway", "model": model, "take": number, "request": request, "price_credits": 60,
-        "size_class": "1280x720x5",
-    }  # fmt: skip
-    return Purchase(**{**given, **fields})
-
-
-def line(text: str = "Hi", what: str = "speech") -> Purchase:
-    endpoint = (
-        "/v1/text-to-speech/v/with-timestamps?output_format=wav_48000" if what == "speech" else "/v1/sound-generation"
-    )
-    request = {"endpoint": endpoint, "body": {"text": text}}
-    return take(
-        key=take_key("elevenlabs", request, 1), what=what, address=f"hello/{what}", service="elevenlabs",
-        model="eleven_v3", request=request, price_credits=3, size_class="",
-    )  # fmt: skip
 
 
 async def until(reached: Callable[[], bool]) -> None:
@@ -548,10 +407,6 @@ async def test_links_that_stay_dead_leave_the_task_in_flight(stage: Set) -> None
     assert stage.vendor.creates.total() == 1
 
 
-def cut_short(_: httpx.Request) -> httpx.Response:
-    return httpx.Response(200, headers={"content-length": str(len(FILM))}, stream=httpx.ByteStream(FILM[:100]))
-
-
 async def test_a_truncated_output_is_fetched_again(stage: Set, tmp_path: Path) -> None:
     stage.vendor.script["output"] = [cut_short, httpx.Response(200, content=b"")]
     result = await stage.buyer(work=tmp_path).obtain(take())
@@ -743,158 +598,54 @@ async def test_losing_the_race_for_the_intent_spends_nothing(stage: Set) -> None
 # --- killed between any two operations ---
 
 
-class Killed(BaseException):
-    """The process is gone: nothing after this happens."""
-
-
-class Fuse:
-    """Counts operations on store and network together and strikes at the nth, before or after it is carried out."""
-
-    def __init__(self, strike: Callable[[], BaseException] | None = None, at: int = -1, *, after: bool = False) -> None:
-        self.strike, self.at, self.after = strike, at, after
-        self.count = 0
-        self.once = False
-        self.dead = False
-        self._lock = threading.Lock()
-
-    def run(self, operation: Callable[[], Any]) -> Any:
-        with self._lock:
-            number, self.count = self.count, self.count + 1
-            if self.dead:
-                raise Killed
-            hit = number == self.at and self.strike is not None
-        if hit and self.strike is not None:
-            self.dead = not self.once
-            result = operation() if self.after else None
-            del result
-            raise self.strike()
-        return operation()
-
-
-class FusedStore(MemoryStore):
-    """Shares the objects of another store; every operation burns the fuse."""
-
-    def __init__(self, store: MemoryStore, fuse: Fuse) -> None:
-        super().__init__()
-        self._objects = store._objects
-        self.fuse = fuse
-
-    def put_bytes(self, key: str, data: bytes, **options: Any) -> Any:
-        return self.fuse.run(lambda: MemoryStore.put_bytes(self, key, data, **options))
-
-    def get_bytes(self, key: str) -> Any:
-        return self.fuse.run(lambda: MemoryStore.get_bytes(self, key))
-
-    def head(self, key: str) -> Any:
-        return self.fuse.run(lambda: MemoryStore.head(self, key))
-
-    def list(self, prefix: str, *, start_after: str = "") -> Iterator[Any]:
-        return iter(self.fuse.run(lambda: [*MemoryStore.list(self, prefix, start_after=start_after)]))
-
-
-Prepare = Callable[[Vendor], None]
-
-
-def plainly(vendor: Vendor) -> None:
-    pass
-
-
-def failing(vendor: Vendor) -> None:
-    vendor.ending = {"status": "FAILED", "failure": "no", "failureCode": "INTERNAL", "cost": {"credits": 9}}
-
-
-def refusing_first(vendor: Vendor) -> None:
-    vendor.script["create"] = [answer(400, {"error": "no"})]
-
-
-def expiring(vendor: Vendor) -> None:
-    vendor.script["output"] = [answer(403), cut_short]
-
-
-SCENES: dict[str, tuple[Purchase, Prepare]] = {
-    "take": (take(), plainly),
-    "failed take": (take(), failing),
-    "refused, then bought": (take(), refusing_first),
-    "expired link": (take(), expiring),
-    "speech": (line(), plainly),
-}
-SHOWN = (Result, errors.TakeFailedError, errors.UnknownOutcomeError)
-
-
-async def attempt(buyer: Buyer, purchase: Purchase) -> Any:
-    """The outcome as a value. A refusal is tried again once, as the next run would."""
-    for _ in range(2):
-        try:
-            return await buyer.obtain(purchase)
-        except errors.RefusedError:
-            continue
-        except (errors.ShotrunnerError, Killed) as e:
-            return e
-    raise AssertionError("refused twice")
-
-
-async def count_operations(clock: Any, purchase: Purchase, prepare: Prepare) -> int:
-    stage, fuse = Set(clock), Fuse()
-    prepare(stage.vendor)
-    outcome = await attempt(stage.buyer(FusedStore(stage.store, fuse), _fused(stage.vendor, fuse)), purchase)
-    assert isinstance(outcome, SHOWN)
-    return fuse.count
-
-
-def _fused(vendor: Vendor, fuse: Fuse) -> Callable[[httpx.Request], httpx.Response]:
-    return lambda request: fuse.run(lambda: vendor(request))
-
-
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
 @pytest.mark.parametrize("scene", SCENES)
 async def test_killed_at_any_operation_nothing_is_bought_twice_or_lost(
     test_clock: Any, scene: str, after: bool
 ) -> None:
-    purchase, prepare = SCENES[scene]
-    prompt = str(purchase.request["body"].get("promptText") or purchase.request["body"].get("text"))
-    operations = await count_operations(test_clock, purchase, prepare)
-    seen: Counter[str] = Counter()
-    for at in range(operations):
-        stage = Set(test_clock)
-        prepare(stage.vendor)
-        fuse = Fuse(Killed, at, after=after)
-        killed = await attempt(stage.buyer(FusedStore(stage.store, fuse), _fused(stage.vendor, fuse)), purchase)
-        assert isinstance(killed, Killed)
-        left = read_history(stage.store, purchase.key)
+    rows = []
+    for point in points_of(await operations_of(test_clock, scene), after=after):
+        rows.append(await kill_and_resume(Set(test_clock), scene, point, die_by_exception))
+        assert not rows[-1].breaches, rows[-1]
+    held = [row for row in rows if row.left is TakeState.UNKNOWN]
+    assert held  # between the intent and the record of the answer
+    assert len(held) < len(rows) / 2
 
-        resumed = await attempt(stage.buyer(), purchase)
-        assert isinstance(resumed, SHOWN), (at, resumed)
-        assert stage.vendor.creates[prompt] <= 1, at
-        if left.tasks or left.result is not None or not left.intents:
-            assert not isinstance(resumed, errors.UnknownOutcomeError), (at, resumed)
-        seen[type(resumed).__name__] += 1
 
-        # once more: stable, and nothing is sent
-        creates = stage.vendor.calls["create"] + stage.vendor.calls["sound"]
-        assert type(await attempt(stage.buyer(), purchase)) is type(resumed)
-        assert stage.vendor.calls["create"] + stage.vendor.calls["sound"] == creates
+@pytest.mark.parametrize("scene", ["take", "speech"])
+async def test_a_process_killed_at_any_operation_leaves_a_folder_that_goes_on(
+    test_clock: Any, tmp_path: Path, scene: str
+) -> None:
+    """SIGKILL of a real process, which talks to its vendor over HTTP; what is found is what the exception leaves."""
+    stage = Set(test_clock)
+    with serve(lambda: stage.vendor) as url, RealDeath(url) as real_death:
+        for number, point in enumerate(every_gap(await operations_of(test_clock, scene))):
+            stage = Set(test_clock, FolderStore(tmp_path / str(number)))
+            row = await kill_and_resume(stage, scene, point, real_death)
+            assert not row.breaches, row
+            assert row == await kill_and_resume(Set(test_clock), scene, point, die_by_exception)
 
-        # the money is all there, also after the ledger's own repair
-        assert stage.total() >= stage.vendor.charged[prompt]
-        repair_ledger(stage.store, CAMPAIGN, [purchase.key])
-        if not isinstance(resumed, errors.UnknownOutcomeError):
-            assert stage.total() == stage.vendor.charged[prompt], at
-        else:
-            bought = await attempt(stage.buyer(rebuy_unknown=True), purchase)
-            assert isinstance(bought, Result | errors.TakeFailedError)
-            history = read_history(stage.store, purchase.key)
-            assert stage.vendor.creates[prompt] <= 2
-            assert len(history.intents) == len(left.intents) + 1 + len(history.refusals) - len(left.refusals)
-            assert stage.total() >= stage.vendor.charged[prompt]
-    assert seen["UnknownOutcomeError"] > 0  # between the intent and the record of the answer
-    assert seen.total() - seen["UnknownOutcomeError"] > operations / 2
+
+async def test_the_points_are_all_of_them_by_name(test_clock: Any) -> None:
+    operations = await operations_of(test_clock, "take")
+    assert [name for name in operations if "the take's" in name and name.startswith("write")] == [
+        "write the take's intent-1", "write the take's task-1", "write the take's result",
+    ]  # fmt: skip
+    assert [name for name in operations if name.startswith(("POST", "GET"))] == [
+        "POST the create", "GET the task", "GET the task", "GET the output",
+    ]  # fmt: skip
+    gaps = every_gap(operations)
+    assert len(gaps) == len(operations) + 1
+    assert gaps[0].name.startswith("(start) → ")
+    assert gaps[-1].name.endswith(" → (end)")
+    assert [gap.name.split(" → ")[0] for gap in gaps[1:]] == operations
 
 
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
 @pytest.mark.parametrize("scene", SCENES)
 async def test_a_store_that_hiccups_once_anywhere_costs_nothing(test_clock: Any, scene: str, after: bool) -> None:
     purchase, prepare = SCENES[scene]
-    prompt = str(purchase.request["body"].get("promptText") or purchase.request["body"].get("text"))
+    prompt = prompt_of(purchase)
     fuse = Fuse()
     stage = Set(test_clock)
     prepare(stage.vendor)
@@ -931,7 +682,7 @@ async def test_a_network_that_fails_once_anywhere_never_buys_twice(
         stage = Set(test_clock)
         fuse = Fuse(lambda: fault("injected"), at, after=after)
         fuse.once = True
-        outcome = await attempt(stage.buyer(vendor=_fused(stage.vendor, fuse)), take())
+        outcome = await attempt(stage.buyer(vendor=fused(stage.vendor, fuse)), take())
         if at == 0 and fault is not httpx.ConnectError:
             assert isinstance(outcome, errors.UnknownOutcomeError)
             assert stage.vendor.creates.total() == (1 if after else 0)
