@@ -96,8 +96,8 @@ def measure_contrast(
     frames and of all parts of the box, each about a letter wide."""
     colour, alpha = overlay[..., :3].astype(np.int16), overlay[..., 3]
     letter = (alpha >= SOLID) & (np.abs(colour - np.array(letters, np.int16)).max(axis=2) <= NEAR)
-    inner, outer = _grown(letter, 2), _grown(letter, 2 + max(1, round(size * 0.03)))
-    ground = outer & ~inner
+    edge = max(1, round(size * 0.03))  # where letter and ground are one pixel, and the eye sees neither
+    ground = _grown(letter, 2 * edge) & ~_grown(letter, edge)
     parts, count = _parts(letter.shape, size)
     seen = np.bincount(parts[letter], minlength=count) >= ENOUGH
     seen &= np.bincount(parts[ground], minlength=count) >= ENOUGH

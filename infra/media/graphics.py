@@ -82,8 +82,8 @@ class _Style:
 LEGAL_SIZE = 0.030
 UNDER = 0.2  # of the em: on a plate the eye centres the letters without their descenders
 _STYLES = {
-    "super": _Style(0.064, 0.042, 3, 0.86, 0.56, rise=0.014),
-    "column": _Style(0.064, 0.042, 5, 0.42, 0.56, rise=0.014),  # a super at the left or right
+    "super": _Style(0.064, 0.042, 3, 0.86, 0.36, rise=0.014),
+    "column": _Style(0.064, 0.042, 5, 0.42, 0.36, rise=0.014),  # a super at the left or right
     "legal": _Style(LEGAL_SIZE, 0.026, 3, 0.86, 0.66, gain=2.4),
     "label": _Style(0.030, 0.026, 1, 0.60, 0.0),
     "caption": _Style(0.046, 0.026, 2, 1.0, 0.0),
@@ -285,15 +285,21 @@ def _third(params: Params, face: Typeface) -> tuple[list[Layer], Setting]:
 def _shade(letters: Coverage, size: float, strength: float, gain: float) -> Coverage:
     """A dark ground for light letters that nobody notices: a tight glow, and a wide one that fills the words' gaps.
 
-    `gain` makes up for what blurring takes from thin strokes. White pictures set the strength: 3:1 for supers, 4.5:1
-    for legal lines.
+    Both begin outside of the letters: blurring takes from thin strokes and from the ends of words, which must hold on
+    white pictures too, 3:1 for supers and 4.5:1 for legal lines.
     """
-    tight = np.minimum(blur(letters, 0.06 * size) * gain, 1)
+    tight = np.minimum(blur(_spread(letters, 0.10 * size), 0.06 * size), 1)
     filled = cv2.morphologyEx(letters, cv2.MORPH_CLOSE, np.ones((1, max(int(0.9 * size), 3)), np.uint8))
-    wide = np.minimum(blur(np.asarray(filled, dtype=np.float32), 0.45 * size) * gain, 1)
-    shade = 1 - (1 - np.float32(0.74) * tight) * (1 - np.float32(strength) * wide)
+    wide = np.minimum(blur(_spread(np.asarray(filled, dtype=np.float32), 0.10 * size), 0.30 * size) * gain, 1)
+    shade = 1 - (1 - np.float32(0.70) * tight) * (1 - np.float32(strength) * wide)
     # Less than one step of 8 bits would only make the box larger.
     return np.where(shade < 1 / 255, 0, shade).astype(np.float32)
+
+
+def _spread(coverage: Coverage, by: float) -> Coverage:
+    side = 2 * max(round(by), 1) + 1
+    round_brush = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side))
+    return np.asarray(cv2.dilate(coverage, round_brush), dtype=np.float32)
 
 
 def _crop(layers: list[Layer], width: int, height: int) -> tuple[list[Layer], tuple[int, int, int, int]]:

@@ -69,7 +69,8 @@ def name_of(character: str) -> str:
 
 def check_text(face: Typeface, text: str) -> str:
     """The text in the form it is set in. Raises MediaError naming the character that stands in the way."""
-    if not text.strip():
+    plain = "".join(c for c in unicodedata.normalize("NFC", text) if c not in IGNORABLE)
+    if not plain.strip():
         raise MediaError("there is no text to set", remedy="write some, or take the graphic out")
     problem = unsettable_script(text)
     if problem:
@@ -80,7 +81,7 @@ def check_text(face: Typeface, text: str) -> str:
     if missing:
         named = ", ".join(name_of(c) for c in missing[:5])
         raise MediaError(f"{face.lacks(named)}, needed for {text!r}", remedy=NO_GLYPH_REMEDY)
-    return "".join(c for c in unicodedata.normalize("NFC", text) if c not in IGNORABLE)
+    return plain
 
 
 def fit_text(
