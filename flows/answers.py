@@ -23,6 +23,7 @@ from infra.settings import Settings
 from manifests.catalogue import ModelCard
 from manifests.journal import TakeState
 from manifests.nodes import find, parse_steps
+from manifests.plan import Planner
 from manifests.prompts import compose_still, compose_video
 from manifests.ratecard import load_profiles
 from manifests.standing import standing_of_take
@@ -35,18 +36,26 @@ def status_facts(prepared: Prepared) -> dict[str, Any]:
     """Where every take stands, by what the store says."""
     plan, planner = prepared.plan, prepared.planner
     rows = []
-    for want in plan.wants:
+    stand_ins = {want.fallback.id for want in plan.wants if want.fallback is not None}
+    for want in plan.every_want:
         walk = planner.walks.get(want.id)
-        row: dict[str, Any] = {"address": want.address, "what": want.what, "wanted": want.count}
+        if walk is None and want.id in stand_ins:
+            continue  # nobody has fallen back on it
+        row: dict[str, Any] = {
+            "address": want.address, "what": want.what, "wanted": want.count, "model": want.model,
+            "fallback": want.id in stand_ins,
+        }  # fmt: skip
         if walk is None:
             row |= {"states": {"waiting": want.count}, "circled": None, "notes": [f"waits for {', '.join(want.needs)}"]}
         else:
             states: dict[str, int] = {}
             for numbered in walk.wanted:
                 states[numbered.state.value] = states.get(numbered.state.value, 0) + 1
-            chosen = planner.circled.get(want.id)
+            chosen = _circled_of(want.id, planner)
             told = [(n.number, _why_not(n, plan.campaign)) for n in (*walk.skipped, *walk.wanted)]
             notes = [f"{want.what} {number}: {words}" for number, words in told if words]
+            if want.id in planner.fell_back and want.fallback is not None:
+                notes.append(f"{want.fallback.model} filmed it in its place")
             if want.id in planner.waiting:
                 notes.append(f"stopped at {planner.waiting[want.id]}")
             row |= {"states": states, "circled": chosen, "notes": notes}
@@ -67,6 +76,14 @@ def status_facts(prepared: Prepared) -> dict[str, Any]:
     }
 
 
+def _circled_of(want_id: str, planner: Planner) -> int | None:
+    """The number that is circled of what this very model filmed."""
+    first = next((first for first, stand_in in planner.fell_back.items() if stand_in == want_id), None)
+    if first is not None:
+        return planner.circled[first]
+    return None if want_id in planner.fell_back else planner.circled.get(want_id)
+
+
 def _why_not(numbered: Numbered, target: str) -> str:
     if numbered.state not in (TakeState.NEW, TakeState.HAVE):
         return str(standing_of_take(numbered, target))
@@ -81,7 +98,8 @@ def status_lines(facts: Mapping[str, Any]) -> list[str]:
     for row in facts["rows"]:
         states = ", ".join(f"{count} {state}" for state, count in row["states"].items())
         circled = f"   {row['what']} {row['circled']} circled" if row["circled"] else ""
-        lines.append(f"  {row['address']:<12} {row['what']:<7} {states}{circled}")
+        by = f"   by {row['model']}, the fallback" if row["fallback"] else ""
+        lines.append(f"  {row['address']:<12} {row['what']:<7} {states}{circled}{by}")
         lines += [f"      {note}" for note in row["notes"]]
     if facts["events"]:
         lines.append("  what the plan did not have:")

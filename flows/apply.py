@@ -33,7 +33,7 @@ from infra.storage.base import ObjectStore
 from manifests.finish import DeliverableIndex, film_facts, finish_inputs, said_inputs
 from manifests.journal import RunRecord
 from manifests.naming import run_key
-from manifests.plan import Plan, Planner, Verb
+from manifests.plan import Plan, Planner
 from manifests.ratecard import load_profiles
 
 
@@ -109,7 +109,7 @@ def ask(question: str, fact: str, *, yes: bool) -> None:
 def _finished(store: ObjectStore, plan: Plan, planner: Planner) -> list[DeliverableIndex] | None:
     """The indexes of all deliverables, if nothing has to be bought, collected or encoded; else None. The planner has
     looked just now; a stored plan had not."""
-    if planner.waiting or any(a.verb is not Verb.KEEP for a in planner.actions):
+    if not planner.settled:
         return None
     bought = dict(planner.pictures)
     for want in plan.wants:

@@ -368,7 +368,7 @@ for _command in (*cli_words.COMMANDS, *cli_costs.COMMANDS):
 def doctor(*, json: Json = False) -> int:
     """Check everything that a run needs: packages, programs, store, keys, balance. Spends nothing.
 
-    Also explains every purchase of this project whose answer was lost, and how to settle it.
+    Also explains every purchase of this project whose answer or whose file was lost, and how to settle it.
 
     Example: shotrunner doctor
 
@@ -376,7 +376,7 @@ def doctor(*, json: Json = False) -> int:
     """
     from flows.answers import examine, finding_lines
     from flows.prepare import absolute_store
-    from flows.unknowns import find_unknowns, unknown_lines
+    from flows.unknowns import find_lost, find_unknowns, lost_lines, unknown_lines
     from infra.settings import read_settings
     from manifests.paths import find_root
 
@@ -386,9 +386,12 @@ def doctor(*, json: Json = False) -> int:
     findings = examine(settings, store_url, root)
     readable = all(f.ok for f in findings if f.name == "store")
     unknowns = find_unknowns(settings, store_url, root) if readable else []
+    lost = find_lost(store_url, root) if readable else []
     ok = all(f.ok for f in findings)
-    facts = {"message_type": "doctor", "findings": [vars(f) for f in findings], "unknowns": unknowns, "ok": ok}
-    _answer(facts, [*finding_lines(findings), *unknown_lines(unknowns)], json=json)
+    facts = {
+        "message_type": "doctor", "findings": [vars(f) for f in findings], "unknowns": unknowns, "lost": lost, "ok": ok,
+    }  # fmt: skip
+    _answer(facts, [*finding_lines(findings), *unknown_lines(unknowns), *lost_lines(lost)], json=json)
     return 0 if facts["ok"] else 6
 
 

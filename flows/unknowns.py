@@ -1,5 +1,5 @@
 """Every purchase of the project's store whose answer was lost: when, what it may have cost, what the vendor's figures
-say of it, and the two commands that settle it. Reads only."""
+say of it, and the two commands that settle it; and every file that was paid and is gone. Reads only."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from infra.reconcile import ask_account, open_account, read_movements
 from infra.service import decide_services
 from infra.settings import Settings
 from infra.storage import open_store
-from manifests.reconcile import Account, Fate, Movement, weigh
+from manifests.reconcile import GONE, Account, Fate, Movement, weigh
 from manifests.standing import settle_commands
 
 VERDICTS = {
@@ -33,6 +33,32 @@ def find_unknowns(settings: Settings, store_url: str, root: Path, clock: Clock |
     unknowns = [m for m in movements if m.fate is Fate.UNKNOWN]
     account = _ask(settings, unknowns, clock) if any(m.paid for m in unknowns) else None
     return [_facts(unknown, movements, account) for unknown in unknowns]
+
+
+def find_lost(store_url: str, root: Path, clock: Clock | None = None) -> list[dict[str, Any]]:
+    """Every take that was paid and whose file is gone, oldest first; where another stands in its place, that too."""
+    movements = read_movements(open_store(store_url, root), clock or SystemClock())
+    lost = [m for m in movements if m.fate is Fate.FAILED and m.detail.startswith(GONE)]
+    return [
+        {
+            "campaign": m.campaign, "address": m.address, "model": m.model, "service": m.service, "paid": m.paid,
+            "at": m.at.isoformat(), "credits": m.credits, "detail": m.detail,
+            "settle": f"shotrunner retake {m.campaign} --failed",
+        }
+        for m in lost
+    ]  # fmt: skip
+
+
+def lost_lines(lost: Sequence[Mapping[str, Any]]) -> list[str]:
+    lines = []
+    for told in lost:
+        word = "credits" if told["paid"] else "play credits"
+        lines += [
+            f"!    {told['campaign']} {told['address']}: paid but lost, asked {told['at'][:16].replace('T', ' ')} UTC; "
+            f"{told['detail']}, {told['credits']:,} {word} stay spent ({told['model']})",
+            f"     unless another take stands in its place: {told['settle']}",
+        ]
+    return lines
 
 
 def _ask(settings: Settings, unknowns: Sequence[Movement], clock: Clock) -> Account | str:

@@ -101,6 +101,8 @@ class Collector:
                 if expired > _AGAIN:
                     raise
                 tell("policy", next=Next.FETCH.value, reason="the link had expired; the task gives a fresh one")
+                if expired > 1:  # a fresh one that is dead: its host may be in trouble for a moment
+                    await self.pause()
             except DownloadError as e:
                 broken += 1
                 if broken > _AGAIN:

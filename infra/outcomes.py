@@ -18,7 +18,7 @@ from infra.blobs import put_blob
 from infra.budget import Budget
 from infra.clock import Clock
 from infra.collecting import Collector, content_type_of
-from infra.errors import DownloadError, PreconditionFailedError, ShotrunnerError, TakeFailedError
+from infra.errors import DownloadError, LinkExpiredError, PreconditionFailedError, ShotrunnerError, TakeFailedError
 from infra.failures import classify_failure
 from infra.ledger import open_credits, read_history
 from infra.patience import keep_record, keep_trying
@@ -93,7 +93,7 @@ class Outcomes:
             async with self._collector.fetch(report, tell=functools.partial(self.tell_of, purchase)) as path:
                 content_type = await asyncio.to_thread(_sniff, path)
                 blob = await keep_trying(self._clock, lambda: put_blob(self._store, "take", path, content_type))
-        except DownloadError as e:
+        except (DownloadError, LinkExpiredError) as e:
             failure = self._failure(intent, task, "OUTPUT.LOST", e.detail, FailureClass.LOST, charged)
             raise await self._fail(purchase, intent, failure) from e
         result = Result(

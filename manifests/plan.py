@@ -199,6 +199,7 @@ class Planner:
         self.pictures: dict[str, str] = {}  # sha256 of the circled still or take, by want id
         self.circled: dict[str, int] = {}  # its number
         self.trims: dict[str, int] = {}  # frames into it at which the cut begins to show it
+        self.fell_back: dict[str, str] = {}  # want id to the id of what another model filmed in its place
         self.selections: dict[str, Selection | None] = {}  # by want id
         self.waiting: dict[str, Waiting] = {}  # by want id: there is something to look at, and nobody has decided
 
@@ -241,6 +242,7 @@ class Planner:
         """The picture of the other model stands for the shot."""
         self.add(fallback)
         if fallback.id in self.pictures:
+            self.fell_back[want.id] = fallback.id
             self.pictures[want.id] = self.pictures.pop(fallback.id)
             self.circled[want.id] = self.circled.pop(fallback.id)
             self.trims[want.id] = self.trims.pop(fallback.id)
@@ -289,6 +291,15 @@ class Planner:
         selection = self._state.selection(segment)
         self.positions[segment] = _words_of(selection)
         return selection
+
+    @property
+    def settled(self) -> bool:
+        """Nothing to buy or to collect, and what was given up is missed by no film: another take, or another model's,
+        stands in its place."""
+        stood_in = {*self.pictures, *self.fell_back.values()}
+        given_up = {a.want for a in self.actions if a.verb is Verb.GIVE_UP}
+        others = any(a.verb not in (Verb.KEEP, Verb.GIVE_UP) for a in self.actions)
+        return not self.waiting and not others and given_up <= stood_in
 
     @property
     def position(self) -> str:

@@ -29,6 +29,7 @@ class Fate(enum.StrEnum):
 
 
 OPEN = (Fate.IN_FLIGHT, Fate.UNKNOWN)
+GONE = "its file is gone"  # how the detail of what was paid and lost begins
 
 
 class Movement(Record):
@@ -76,7 +77,7 @@ def _ended(history: TakeHistory, intent: Intent) -> tuple[Fate | None, int, str]
         return Fate.SETTLED, history.result.credits, ""
     for failure in history.failures:
         if failure.attempt == number:
-            lost = "its file is gone" if failure.failure_class == FailureClass.LOST else failure.failure_class
+            lost = GONE if failure.failure_class == FailureClass.LOST else failure.failure_class
             return Fate.FAILED, failure.credits, f"{lost} ({failure.code or 'no code'})"
     if any(r.attempt == number for r in history.refusals):
         return Fate.REFUSED, 0, ""

@@ -103,7 +103,7 @@ class Paper:
                 self._buy(prepared, action, (scores or {}).get(action.id, 0.8), (failed or {}).get(action.id))
 
     def _buy(self, prepared: Prepared, action: Action, score: float, failure: str | None) -> None:
-        store, want = prepared.store, next(w for w in prepared.plan.wants if w.id == action.want)
+        store, want = prepared.store, next(w for w in prepared.plan.every_want if w.id == action.want)
         key = str(action.key)
         intent = Intent(
             nonce="n", key=key, attempt=1, what=want.what, address=want.address, campaign=prepared.plan.campaign,
@@ -137,7 +137,7 @@ class Paper:
         prepared = self.prepared(**options)
         planner = prepared.planner
         for want_id, number in planner.circled.items():
-            walk = planner.walks[want_id]
+            walk = planner.walks[planner.fell_back.get(want_id, want_id)]
             [chosen] = [n for n in (*walk.wanted, *walk.skipped) if n.number == number]
             circle_take(prepared.store, walk.segment, want_id.split("/")[0], choice_by_score(chosen, AT))
         record = RunRecord(

@@ -301,6 +301,15 @@ def test_doctor_says_why_the_figures_cannot_be_had(paper: Paper, office: Office,
     assert "HTTP 404" in unknown_of(shotrunner)["vendor_says"]
 
 
+def test_doctor_names_what_was_paid_and_is_lost(paper: Paper, shotrunner: Shotrunner) -> None:
+    paper.film(failed={"pour/take-1": "lost"})
+    [told] = shotrunner("doctor", "--json").facts["lost"]
+    assert (told["campaign"], told["address"], told["paid"]) == ("paper", "pour", False)
+    lines = shotrunner("doctor").out
+    assert "paper pour: paid but lost" in lines
+    assert "shotrunner retake paper --failed" in lines
+
+
 def test_a_project_without_unknowns(paper: Paper, shotrunner: Shotrunner) -> None:
     paper.film()
     assert shotrunner("doctor", "--json").facts["unknowns"] == []

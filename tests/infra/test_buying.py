@@ -398,13 +398,15 @@ async def test_an_expired_link_is_fetched_afresh(stage: Set, status: int) -> Non
     assert len(set(seen)) == 2
 
 
-async def test_links_that_stay_dead_leave_the_task_in_flight(stage: Set) -> None:
+async def test_a_file_whose_fresh_links_are_dead_too_is_paid_but_lost(stage: Set) -> None:
     stage.vendor.script["output"] = [answer(403)] * 3
-    with pytest.raises(errors.LinkExpiredError):
-        await stage.buyer().obtain(take())
-    assert read_history(stage.store, take().key).state() is TakeState.IN_FLIGHT
-    await stage.buyer().obtain(take())
+    for _ in range(2):
+        with pytest.raises(errors.TakeFailedError) as caught:
+            await stage.buyer().obtain(take())
+        assert (caught.value.failure_class, caught.value.charged) == (FailureClass.LOST, 60)
+    assert read_history(stage.store, take().key).state() is TakeState.LOST
     assert stage.vendor.creates.total() == 1
+    assert stage.total() == 60
 
 
 async def test_a_truncated_output_is_fetched_again(stage: Set, tmp_path: Path) -> None:
