@@ -141,6 +141,12 @@ def _describe_video(path: Path, params: Params) -> _Source:
             f"{path} has {facts.frames} frames{cut_off}; frames {params.in_frame} to {last - 1} were asked for",
             remedy="shorten the shot, or film it longer",
         )
+    if not facts.constant_rate and facts.header_frames > facts.frames:
+        raise MediaError(
+            f"{path} was cut off: of the {facts.header_frames} frames that its index promises {facts.frames} are there, "
+            "with holes between them",
+            remedy=AGAIN,
+        )
     if not facts.constant_rate:
         # relabelled one for one, its motion would run now faster, now slower
         raise MediaError(

@@ -16,7 +16,9 @@ from PIL import Image
 from infra.errors import MediaError
 from infra.media import conform, out_frame
 from infra.media.ffmpeg import run_ffmpeg
+from infra.media.packets import read_headers
 from infra.media.probe import probe_video
+from manifests.sections import key_frames
 
 
 def bring(take: Path, out: Path, **how: object) -> dict[str, object]:
@@ -177,3 +179,184 @@ def test_high_dynamic_range_is_refused(tmp_path: Path) -> None:
     run_ffmpeg([*source, "-c:v", "libx264", str(tmp_path / "take.mp4")])
     with pytest.raises(MediaError, match="standard dynamic range"):
         bring(tmp_path / "take.mp4", tmp_path)
+
+
+# --- at the film's own settings ---
+
+
+VIDEO = {"codec": "h264", "preset": "veryfast", "crf": 20, "gop_frames": 40}
+
+
+def test_a_clip_that_will_be_copied_has_its_key_frames_where_they_were_calculated(tmp_path: Path) -> None:
+    take = film_clip(tmp_path / "take.mp4", frames=130)
+    told = bring(take, tmp_path, frames=121, idr=[11, 12, 90, 400], video=VIDEO)
+    facts = probe_video(tmp_path / "shot.mp4")
+    assert facts.keyframes == (0, 11, 12, 52, 90) == key_frames(121, [11, 12, 90], 40)
+    assert facts.profile == "High"
+    assert told["idr"] == [11, 12, 90, 400]
+    assert told["headers"] == read_headers(tmp_path / "shot.mp4")
+    bring(take, tmp_path, frames=121, video=VIDEO)
+    assert probe_video(tmp_path / "shot.mp4").keyframes == (0, 40, 80, 119), "120 would stand alone"
+
+
+def test_the_crf_of_the_film_is_the_clip_s(tmp_path: Path) -> None:
+    take = film_clip(tmp_path / "take.mp4")
+    sizes = []
+    for crf in (12, 24):
+        bring(take, tmp_path, video=VIDEO | {"crf": crf})
+        sizes.append((tmp_path / "shot.mp4").stat().st_size)
+    assert sizes[0] > sizes[1] * 2
+
+
+# --- another shape ---
+
+
+def marked(folder: Path, width: int, height: int) -> Path:
+    """White, with a black block at three quarters of the width and a quarter of the height."""
+    picture = np.full((height, width), 235, np.uint8)
+    picture[height // 4 - 15 : height // 4 + 15, width * 3 // 4 - 15 : width * 3 // 4 + 15] = 16
+    return film_clip(folder / "take.mp4", width=width, height=height, frames=6, edit=lambda n, luma: picture, crf=4)
+
+
+@pytest.mark.parametrize(
+    ("focus", "seen"),
+    [(None, None), ((0.75, 0.5), 0.5), ((1.0, 0.5), 1 - 0.25 * 640 / 202), ((0.65, 0.0), 0.5 + 0.1 * 640 / 202)],
+)
+def test_the_focus_point_moves_the_crop(tmp_path: Path, focus: tuple[float, float] | None, seen: float | None) -> None:
+    """9:16 out of 16:9: 202 columns of 640."""
+    bring(marked(tmp_path, 640, 360), tmp_path, frames=6, width=270, height=480, focus=focus, sharpen=False)
+    luma = decode_luma(tmp_path / "shot.mp4")[2]
+    dark = np.argwhere(luma < 60)
+    if seen is None:
+        assert len(dark) == 0, "the block is outside the middle"
+        return
+    assert abs(dark[:, 1].mean() / 270 - seen) < 0.02
+    assert abs(dark[:, 0].mean() / 480 - 0.25) < 0.02
+
+
+def test_a_focus_outside_the_picture_is_refused() -> None:
+    with pytest.raises(ValueError, match="outside the picture"):
+        conform.Params.model_validate({"frames": 1, "rate": "24", "width": 2, "height": 2, "focus": [1.2, 0.5]})
+
+
+@pytest.mark.parametrize(("width", "height"), [(270, 480), (480, 270), (480, 600)])
+@pytest.mark.parametrize("pad", ["blur", "solid:#C82820"])
+def test_the_whole_picture_on_a_ground(tmp_path: Path, pad: str, width: int, height: int) -> None:
+    take = marked(tmp_path, 400, 400)
+    bring(take, tmp_path, frames=6, width=width, height=height, pad=pad, sharpen=False)
+    assert probe_video(tmp_path / "shot.mp4").frames == 6
+    out_frame.run(out_frame.Params(frame=3), {"take": tmp_path / "shot.mp4"}, tmp_path)
+    with Image.open(tmp_path / "frame.png") as image:
+        found = np.asarray(image).astype(int)
+    side = min(width, height)
+    left, top = (width - side) // 2, (height - side) // 2
+    inner = found[top : top + side, left : left + side].mean(axis=2)
+    dark = np.argwhere(inner < 60)
+    assert np.abs(dark.mean(axis=0) / side - (0.25, 0.75)).max() < 0.02, "all of it, in the middle"
+    corner = found[:12, :12].reshape(-1, 3)
+    if pad == "blur":
+        assert corner.min() > 150
+    else:
+        assert np.abs(corner - (0xC8, 0x28, 0x20)).max() <= 4
+
+
+def test_a_picture_of_the_right_shape_needs_no_ground(tmp_path: Path) -> None:
+    take = film_clip(tmp_path / "take.mp4", width=640, height=360)
+    films = set()
+    for pad in ("none", "blur", "solid:#000000"):
+        bring(take, tmp_path, pad=pad)
+        films.add((tmp_path / "shot.mp4").read_bytes())
+    assert len(films) == 1
+
+
+# --- clips from elsewhere ---
+
+
+def retag(take: Path, out: Path, turn: int) -> Path:
+    """The same packets with a mark that says how far the picture is to be turned."""
+    run_ffmpeg(["-display_rotation", str(turn), "-i", str(take), "-c", "copy", str(out)])
+    return out
+
+
+@pytest.mark.parametrize("turn", [90, 180, 270])
+@pytest.mark.parametrize("size", [(320, 180), (322, 182)])
+def test_turned_clips_stand_upright(tmp_path: Path, turn: int, size: tuple[int, int]) -> None:
+    picture = np.full(size[::-1], 40, np.uint8)
+    picture[: size[1] // 2, : size[0] // 2] = 220  # the quarter at the top left
+    take = film_clip(tmp_path / "take.mp4", frames=8, width=size[0], height=size[1], edit=lambda n, luma: picture)
+    turned = retag(take, tmp_path / "turned.mp4", turn)
+    facts = probe_video(turned)
+    assert facts.rotation == (turn if turn == 180 else facts.rotation) != 0
+    width, height = (480, 270) if turn == 180 else (270, 480)
+    bring(turned, tmp_path, frames=8, width=width, height=height)
+    luma = decode_luma(tmp_path / "shot.mp4")[3]
+    quarters = [luma[y : y + height // 4, x : x + width // 4].mean() for y, x in
+                ((height // 8, width // 8), (height // 8, width * 5 // 8), (height * 5 // 8, width // 8),
+                 (height * 5 // 8, width * 5 // 8))]  # fmt: skip
+    # counter-clockwise, as ffmpeg counts: 90 brings the top left to the bottom left
+    assert int(np.argmax(quarters)) == {90: 2, 180: 3, 270: 1}[turn]
+
+
+@pytest.mark.parametrize("size", [(321, 181), (321, 180), (320, 181)])
+@pytest.mark.parametrize("codec", [("ffv1", "yuv420p", "mkv"), ("libx264", "yuv444p", "mp4")])
+def test_odd_sizes(tmp_path: Path, size: tuple[int, int], codec: tuple[str, str, str]) -> None:
+    name, pixels, ending = codec
+    take = film_clip(
+        tmp_path / f"take.{ending}", width=size[0], height=size[1], codec=name, pixel_format=pixels, numbered=True
+    )
+    for width, height in ((480, 270), (270, 480), (270, 270)):
+        bring(take, tmp_path, width=width, height=height)
+        assert probe_video(tmp_path / "shot.mp4").frames == 24
+    bring(take, tmp_path)
+    assert numbers(tmp_path) == list(range(24))
+    bring(take, tmp_path, width=270, height=480, pad="blur")
+    assert (probe_video(tmp_path / "shot.mp4").width, probe_video(tmp_path / "shot.mp4").height) == (270, 480)
+
+
+@pytest.mark.parametrize("aspect", ["4/3", "9/10", "853/640"])
+def test_pixels_that_are_not_square(tmp_path: Path, aspect: str) -> None:
+    """A circle stays a circle."""
+    y, x = np.mgrid[:180, :240]
+    share = Fraction(aspect)
+    disc = np.where(((x - 120) * float(share)) ** 2 + (y - 90) ** 2 < 60**2, 220, 40).astype(np.uint8)
+    plain = film_clip(tmp_path / "plain.mp4", width=240, height=180, frames=6, edit=lambda n, luma: disc, crf=4)
+    take = tmp_path / "take.mp4"
+    tag = f"h264_metadata=sample_aspect_ratio={share.numerator}/{share.denominator}"
+    run_ffmpeg(["-i", str(plain), "-c", "copy", "-bsf:v", tag, str(take)])
+    assert probe_video(take).sample_aspect == share
+    bring(take, tmp_path, frames=6, width=480, height=270)
+    luma = decode_luma(tmp_path / "shot.mp4")[2] > 130
+    wide, tall = luma.any(axis=0).sum(), luma.any(axis=1).sum()
+    assert abs(wide / tall - 1) < 0.04
+
+
+def test_a_variable_rate_is_refused_with_what_was_found(tmp_path: Path) -> None:
+    take = film_clip(tmp_path / "even.mp4", frames=48)
+    uneven = tmp_path / "uneven.mp4"
+    moved = "settb=1/12288,setpts='512*N+if(gt(mod(N,7),4),300,0)'"
+    run_ffmpeg(["-i", str(take), "-vf", moved, "-fps_mode", "vfr", "-enc_time_base", "1/12288", str(uneven)])
+    assert not probe_video(uneven).constant_rate
+    with pytest.raises(MediaError, match=r"variable frame rate, 24\.\d+ a second on average over 48 frames"):
+        bring(uneven, tmp_path)
+    assert not (tmp_path / "shot.mp4").exists()
+
+
+def test_a_clip_that_was_cut_off_says_what_is_left(tmp_path: Path) -> None:
+    take = film_clip(tmp_path / "take.mp4", frames=96, numbered=True)
+    fast = tmp_path / "fast.mp4"
+    run_ffmpeg(["-i", str(take), "-c", "copy", "-movflags", "+faststart", str(fast)])
+    whole = fast.read_bytes()
+    fast.write_bytes(whole[: len(whole) * 6 // 10])
+    with pytest.raises(MediaError, match=r"has \d\d frames \(its index promises 96\); frames 0 to 89 were asked for"):
+        bring(fast, tmp_path, frames=90)
+    with pytest.raises(MediaError, match=r"cut off: of the 96 frames that its index promises \d\d are there"):
+        bring(fast, tmp_path, frames=24)
+    take.write_bytes(take.read_bytes()[:20000])
+    with pytest.raises(MediaError, match="no index"):
+        bring(take, tmp_path)
+
+
+def test_a_quarter_turn_is_all_that_is_turned(tmp_path: Path) -> None:
+    take = retag(film_clip(tmp_path / "plain.mp4"), tmp_path / "take.mp4", 30)
+    with pytest.raises(MediaError, match=r"turned by \d+°"):
+        bring(take, tmp_path)
