@@ -22,6 +22,7 @@ from manifests.journal import BlobRef, Selection, StepResult
 from manifests.naming import variant_name
 from manifests.rights import label_rules
 from manifests.schema import Deliver, DisclosureOverride, Rights
+from manifests.scripts import LATIN, fonts_for
 from manifests.walk import Numbered, segment_of, walk_takes
 
 X264_STEPS = ("conform", "section", "render")  # whose bytes follow from the encoder's version
@@ -191,7 +192,6 @@ def _graphics(production: Production) -> dict[str, Any]:
     graphics, brand = production.spot.graphics, production.brand
     card, captions = graphics.end_card, graphics.captions
     template = brand.end_cards[card.card].template if card is not None else None
-    drawn = bool(graphics.supers) or card is not None
     return {
         "supers": [s.model_dump(mode="json") for s in graphics.supers],
         "end_card": None
@@ -206,16 +206,29 @@ def _graphics(production: Production) -> dict[str, Any]:
             ground: {"file": getattr(brand.logo, ground), "sha256": _digest(production, f"brand.logo.{ground}")}
             for ground in ("light", "dark")
         },
-        "font": _font(production) if drawn else None,
+        "fonts": {name: _font(production, name) for name in _fonts_used(production)},
         "captions": None if captions is None else captions.model_dump(mode="json", by_alias=True),
     }
 
 
-def _font(production: Production) -> dict[str, Any]:
-    named = production.brand.fonts.get("latin")
+def _fonts_used(production: Production) -> list[str]:
+    """By their names in the brand kit."""
+    graphics, kit = production.spot.graphics, tuple(production.brand.fonts)
+    texts = [s.text for s in graphics.supers]
+    texts += graphics.end_card.fields.values() if graphics.end_card is not None else ()
+    voice, captions = production.spot.sound.voiceover, graphics.captions
+    texts += [line.text for line in voice.lines] if voice and captions and captions.burn else []
+    used = {LATIN: None} if texts else {}
+    for text in texts:
+        used |= dict.fromkeys(fonts_for(text, kit))
+    return list(used)
+
+
+def _font(production: Production, name: str) -> dict[str, Any]:
+    named = production.brand.fonts.get(name)
     if named is None:
         return {"file": FALLBACK_FONT.name, "built_in": True, "sha256": file_digest(FALLBACK_FONT)}
-    return {"file": named, "built_in": False, "sha256": _digest(production, "brand.fonts.latin")}
+    return {"file": named, "built_in": False, "sha256": _digest(production, f"brand.fonts.{name}")}
 
 
 # --- rights and disclosure ---

@@ -50,34 +50,37 @@ class _Frame:
         return self.size[1] / 2 + (value - self.view[1] / 2) * self.scale
 
 
-def card_layers(
-    template: Path,
-    face_for: Callable[[str], Typeface],
-    logos: Sequence[Path],
-    fields: Mapping[str, str],
-    colours: Mapping[str, str],
-    size: tuple[int, int],
-    safe: Safe,
-    *,
-    frames: int,
-    fade: int,
-) -> Laid:
-    """Of several logos the one that stands out more from the card's ground is used.
+@dataclass(frozen=True)
+class CardJob:
+    """Of several logos the one that stands out more from the card's ground is used."""
 
-    Raises MediaError for a field without a text in the template, text that does not fit, or texts that meet.
-    """
-    read = _filled(read_template(template, colours), fields, template)
-    frame = _frame(read, size, safe)
-    ground = parse_colour(colours["paper"])
+    template: Path
+    face_for: Callable[[str], Typeface]
+    logos: Sequence[Path]
+    fields: Mapping[str, str]
+    colours: Mapping[str, str]
+    size: tuple[int, int]
+    safe: Safe
+
+
+def check_card(job: CardJob) -> None:
+    """Raises what `card_layers` would, and draws nothing."""
+    read, _, _ = _settle(job)
+    if any(isinstance(element, Box) and element.colour is None for element in read.elements):
+        _open_logos(job.logos)
+
+
+def card_layers(job: CardJob, *, frames: int, fade: int) -> Laid:
+    """Raises MediaError for a field without a text in the template, text that does not fit, or texts that meet."""
+    read, frame, settled = _settle(job)
+    ground = parse_colour(job.colours["paper"])
     pieces: list[tuple[int, Layer]] = []  # 0: there from the start, 1: the logo, 2: words, 3: shapes
-    words = [_Text(element, face_for(element.text)) for element in read.elements if isinstance(element, Words)]
-    settled = _keep_apart(words, frame, safe)
     blocks = iter(settled)
     for element in read.elements:
         if isinstance(element, Words):
             pieces.append((2, _draw(next(blocks), frame)))
         elif element.colour is None:
-            pieces.append((1, _logo(element, frame, logos, ground)))
+            pieces.append((1, _logo(element, frame, job.logos, ground)))
         elif _bleeds(element, read) and element.opacity == 1 and not pieces:
             ground = element.colour
         elif _spans(element, read):
@@ -89,12 +92,20 @@ def card_layers(
         default=(0.0, 0.0),
     )
     return Laid(
-        layers=_build_in(pieces, frames, fade, RISE * min(size)),
+        layers=_build_in(pieces, frames, fade, RISE * min(job.size)),
         ground=ground,
         lines=[line for block in settled for line in block.setting.lines],
         smallest=smallest,
         smallest_cap=smallest_cap,
     )
+
+
+def _settle(job: CardJob) -> tuple[Template, _Frame, list[_Block]]:
+    """The template with its words, and these in the sizes at which they fit, in its order."""
+    read = _filled(read_template(job.template, job.colours), job.fields, job.template)
+    frame = _frame(read, job.size, job.safe)
+    texts = [_Text(element, job.face_for(element.text)) for element in read.elements if isinstance(element, Words)]
+    return read, frame, _keep_apart(texts, frame, job.safe)
 
 
 def _filled(template: Template, fields: Mapping[str, str], path: Path) -> Template:
@@ -252,9 +263,7 @@ def _set_anew(text: _Text, frame: _Frame, safe: Safe, ways: Iterator[tuple[int, 
 
 
 def _logo(box: Box, frame: _Frame, logos: Sequence[Path], ground: Colour) -> Layer:
-    if not logos:
-        raise MediaError("the end card shows a logo and the brand kit has none", remedy="add `logo` to the brand kit")
-    picture = max((_open_logo(path) for path in logos), key=lambda picture: _distance(picture, ground))
+    picture = max(_open_logos(logos), key=lambda picture: _distance(picture, ground))
     width, height = box.width * frame.scale, box.height * frame.scale
     scale = min(width / picture.width, height / picture.height)
     size = max(round(picture.width * scale), 1), max(round(picture.height * scale), 1)
@@ -263,6 +272,12 @@ def _logo(box: Box, frame: _Frame, logos: Sequence[Path], ground: Colour) -> Lay
     colour: Pixels = np.ascontiguousarray(small[..., :3])
     alpha: Coverage = small[..., 3].astype(np.float32) / np.float32(255) * np.float32(box.opacity)
     return Layer(colour, alpha, round(x), round(y))
+
+
+def _open_logos(logos: Sequence[Path]) -> list[Image.Image]:
+    if not logos:
+        raise MediaError("the end card shows a logo and the brand kit has none", remedy="add `logo` to the brand kit")
+    return [_open_logo(path) for path in logos]
 
 
 def _open_logo(path: Path) -> Image.Image:

@@ -6,12 +6,12 @@ an error that names it. Sizes go by the shorter side of the frame, so that they 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeVar
 
 import cv2
 import numpy as np
@@ -19,7 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from infra.errors import MediaError
 from infra.media.card_template import parse_colour
-from infra.media.end_card import Laid, card_layers, rounded
+from infra.media.end_card import CardJob, card_layers, check_card, rounded
 from infra.media.layers import Colour, Layer, compose, write_card, write_overlay
 from infra.media.lettering import Coverage, block_size, blur, cap_height, draw_block, measure_with
 from infra.media.safe import Safe, safe_box
@@ -28,6 +28,7 @@ from infra.media.typeface import Typeface, open_typeface
 
 Hex = Annotated[str, Field(pattern=r"^#[0-9A-Fa-f]{6}$")]
 Align = Literal["left", "centre"]
+T = TypeVar("T")
 
 
 class SafeParams(BaseModel):
@@ -98,7 +99,7 @@ def run(params: Params, inputs: Mapping[str, Path], out: Path) -> dict[str, obje
     """Writes overlay.mov, cropped to the box that the facts give, or for an end card card.mov."""
     rate = Fraction(params.rate)
     if params.kind == "end-card":
-        card = _card(params, inputs)
+        card = _lay_card(params, inputs, lambda job: card_layers(job, frames=params.frames, fade=_fade(params)))
         size = (params.width, params.height)
         pictures = compose(card.layers, size, frames=params.frames, rate=rate, background=card.ground)
         frames = write_card(out / "card.mov", pictures, rate)
@@ -116,25 +117,26 @@ def run(params: Params, inputs: Mapping[str, Path], out: Path) -> dict[str, obje
 def lay_out(params: Params, inputs: Mapping[str, Path]) -> None:
     """Sets the words as `run` would and draws nothing. Raises MediaError for what does not fit or is missing."""
     if params.kind == "end-card":
-        _card(params, inputs)
-        return
-    lay = _third if params.kind == "lower-third" else _words
-    lay(params, open_typeface(inputs, _text(params)))
+        _lay_card(params, inputs, check_card)
+    elif params.kind == "lower-third":
+        _set_third(params, open_typeface(inputs, _text(params)))
+    else:
+        _place_words(params, open_typeface(inputs, _text(params)))
 
 
-def _card(params: Params, inputs: Mapping[str, Path]) -> Laid:
+def _lay_card(params: Params, inputs: Mapping[str, Path], lay: Callable[[CardJob], T]) -> T:
     if "template" not in inputs:
         raise MediaError("an end card has no template", remedy="name its template in the brand kit's end_cards")
-    return card_layers(
-        inputs["template"],
-        lambda text: open_typeface(inputs, text),
-        [inputs[name] for name in sorted(inputs) if name.startswith("logo")],
-        params.fields,
-        params.colours.model_dump(),
-        (params.width, params.height),
-        _safe(params),
-        frames=params.frames,
-        fade=_fade(params),
+    return lay(
+        CardJob(
+            template=inputs["template"],
+            face_for=lambda text: open_typeface(inputs, text),
+            logos=tuple(inputs[name] for name in sorted(inputs) if name.startswith("logo")),
+            fields=params.fields,
+            colours=params.colours.model_dump(),
+            size=(params.width, params.height),
+            safe=_safe(params),
+        )
     )
 
 
@@ -184,10 +186,21 @@ def _text(params: Params) -> str:
     return params.text or "\n".join(params.fields.values())
 
 
-def _words(params: Params, face: Typeface) -> tuple[list[Layer], Setting]:
+@dataclass(frozen=True)
+class _Placed:
+    """Words as they will be drawn: `x` and `y` of the plate, or of the words where they have none."""
+
+    setting: Setting
+    x: int
+    y: int
+    width: int
+    height: int
+    pad: int
+
+
+def _place_words(params: Params, face: Typeface) -> _Placed:
     safe, unit = _room(params, face), min(params.width, params.height)
-    column = params.kind == "super" and params.place in {"left", "right"}
-    style = _STYLES["column" if column else params.kind]
+    style = _style(params)
     # Some markets ask for labels of 2.5 per cent of the height, which in a tall frame is more than our own floor.
     least = 0.0255 * params.height if params.kind == "label" else 0.0
     size = _caption_size(params, safe) if params.kind == "caption" else max(style.size * unit, least)
@@ -206,20 +219,32 @@ def _words(params: Params, face: Typeface) -> tuple[list[Layer], Setting]:
     if height + 2 * pad > safe.height:
         raise MediaError(f"{params.text!r} is taller than the safe area", remedy="shorten the text")
     x, y = _corner(params, face, safe, width + 2 * pad, height + 2 * pad, unit)
+    return _Placed(setting, x, y, width + 2 * pad, height + 2 * pad, pad)
+
+
+def _style(params: Params) -> _Style:
+    column = params.kind == "super" and params.place in {"left", "right"}
+    return _STYLES["column" if column else params.kind]
+
+
+def _words(params: Params, face: Typeface) -> tuple[list[Layer], Setting]:
+    placed, style = _place_words(params, face), _style(params)
+    setting, x, y = placed.setting, placed.x, placed.y
     light, dark = _tones(params)
     fade = _fade(params)
-    align: Align = "left" if column or params.kind == "label" else "centre"
-    rise = style.rise * unit
+    align: Align = "left" if style is _STYLES["column"] or params.kind == "label" else "centre"
+    rise = style.rise * min(params.width, params.height)
     timing = {"fade_in": fade, "fade_out": fade}
     margin = int(setting.size * 1.8 + rise) + 2
     letters = draw_block(face, setting, align=align, margin=margin)
-    if pad:
-        rounding = 0.35 * (height + 2 * pad) if params.kind == "label" else 0.2 * setting.size
-        plate = rounded(width + 2 * pad, height + 2 * pad, rounding) * np.float32(_PLATES[params.kind])
+    if placed.pad:
+        rounding = 0.35 * placed.height if params.kind == "label" else 0.2 * setting.size
+        plate = rounded(placed.width, placed.height, rounding) * np.float32(_PLATES[params.kind])
         ground = Layer(dark, plate, x, y, **timing)
     else:
         ground = Layer(dark, _shade(letters, setting.size, style.shade, style.gain), x - margin, y - margin, **timing)
-    return [ground, Layer(light, letters, x + pad - margin, y + pad - margin, rise=rise, **timing)], setting
+    at = {"x": x + placed.pad - margin, "y": y + placed.pad - margin}
+    return [ground, Layer(light, letters, rise=rise, **at, **timing)], setting
 
 
 def _corner(params: Params, face: Typeface, safe: Safe, width: int, height: int, unit: int) -> tuple[int, int]:
@@ -246,17 +271,24 @@ def _legal_zone(face: Typeface, unit: int) -> int:
     return round((2 * face.leading * LEGAL_SIZE + 0.02) * unit)
 
 
-def _third(params: Params, face: Typeface) -> tuple[list[Layer], Setting]:
-    """A name and, smaller, what it is, on a dark plate with a bar of the accent colour."""
+def _set_third(params: Params, face: Typeface) -> list[Setting]:
+    """A name and, smaller, what it is."""
     safe, unit = _room(params, face), min(params.width, params.height)
     head, _, rest = check_text(face, _text(params)).partition("\n")
-    pad, bar = round(0.026 * unit), round(0.007 * unit)
     settings: list[Setting] = []
     for text, style in zip((head, " ".join(rest.split())), _THIRD, strict=True):
         if text:
             wide = safe.width * style.width
             sizes = {"size": style.size * unit, "floor": style.floor * unit}
             settings.append(fit_text(text, measure_with(face), width=wide, most_lines=style.most_lines, **sizes))
+    return settings
+
+
+def _third(params: Params, face: Typeface) -> tuple[list[Layer], Setting]:
+    """On a dark plate with a bar of the accent colour."""
+    safe, unit = _room(params, face), min(params.width, params.height)
+    settings = _set_third(params, face)
+    pad, bar = round(0.026 * unit), round(0.007 * unit)
     blocks = [block_size(face, setting) for setting in settings]
     gap = round(0.014 * unit)
     width = bar + 2 * pad + max(block[0] for block in blocks)

@@ -152,10 +152,11 @@ def test_words_on_screen_and_what_they_are_drawn_with(bought: Bought) -> None:
     assert graphics["end_card"]["template"]["sha256"] == sha256("brand/cards/plain.svg")
     assert graphics["end_card"]["fields"]["legal"] == "alder.example"
     assert graphics["logo"]["dark"]["sha256"] == sha256("brand/logo-dark.png")
-    assert graphics["font"] == {
+    latin = {
         "file": "fonts/OpenSans-Semibold.ttf", "built_in": False,
         "sha256": sha256("brand/fonts/OpenSans-Semibold.ttf"),
     }  # fmt: skip
+    assert graphics["fonts"] == {"latin": latin}, "the Japanese font of the kit draws nothing here"
 
 
 def test_rights_name_their_papers_by_digest(bought: Bought) -> None:
