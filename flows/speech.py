@@ -61,7 +61,8 @@ class _Booth:
     async def fitted(self, film: Production, line: VoiceLine, sound: Result) -> SpokenTake:
         start = next(c.start for c in film.cut.cues if c.path == f"sound.voiceover.lines.{line.id}")
         end, name = _room_end(film, line.at), film.variant.line(line.id)
-        key = (name, line, start, end, film.spot.sound.voiceover and film.spot.sound.voiceover.fit)
+        fit = film.spot.sound.voiceover.fit if film.spot.sound.voiceover else None
+        key = (name, line.model_dump_json(), start, end, fit)
         if key not in self._fitted:
             label = slate(film.plan.campaign, name, "fit")
             self._fitted[key] = asyncio.create_task(fit_line(label, film, line, sound, start, end), name=name)

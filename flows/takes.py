@@ -48,6 +48,7 @@ async def shoot_takes(production: Production, want: Want, body: Mapping[str, Any
     running: dict[asyncio.Task[None], Numbered] = {}
     failed: list[Numbered] = []
     held: set[int] = set()
+    looked_at: set[int] = set()
     ended: ShotrunnerError | None = None
     try:
         while True:
@@ -57,6 +58,9 @@ async def shoot_takes(production: Production, want: Want, body: Mapping[str, Any
             for numbered in _due(production, walk, busy) if ended is None else ():
                 seconds = _seconds_to_wait(production, want, walk, numbered)
                 running[asyncio.create_task(_shoot_take(production, want, numbered, seconds))] = numbered
+            for numbered in _unscreened(want, walk, busy | looked_at):
+                running[asyncio.create_task(_screen_take(production, want, numbered))] = numbered
+            looked_at |= {n.number for n in running.values()}
             if not running:
                 break
             done, _ = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
@@ -66,7 +70,7 @@ async def shoot_takes(production: Production, want: Want, body: Mapping[str, Any
                     failed.append(numbered)  # the walk decides whether another number takes its place
                 elif error is not None:
                     held.add(numbered.number)
-                    ended = _note(production, want, numbered, error) or ended
+                    ended = _first_cause(ended, _note(production, want, numbered, error))
     finally:
         for task in running:
             task.cancel()
@@ -109,6 +113,26 @@ def _due(production: Production, walk: Walk, busy: set[int]) -> list[Numbered]:
     """What moderation stopped is only collected."""
     states = (TakeState.IN_FLIGHT,) if walk.stopped else wanted_states(production)
     return [n for n in walk.of(*states) if n.number not in busy]
+
+
+def _unscreened(want: Want, walk: Walk, busy: set[int]) -> list[Numbered]:
+    """Takes that an earlier run had collected when it was killed: a bad one among them has to be replaced, too."""
+    if want.what not in ("take", "still"):
+        return []
+    return [n for n in walk.wanted if n.result is not None and n.screened is None and n.number not in busy]
+
+
+async def _screen_take(production: Production, want: Want, numbered: Numbered) -> None:
+    if numbered.result is not None:
+        label = slate(production.plan.campaign, want.address, f"{want.what} {numbered.number}", "screen")
+        await screen(label, production, want, numbered.result.blob)
+
+
+def _first_cause(ended: ShotrunnerError | None, error: ShotrunnerError | None) -> ShotrunnerError | None:
+    """What ended the buying, and not that the takes after it were not sent any more."""
+    if ended is None or (isinstance(ended, StoppedError) and error is not None):
+        return error
+    return ended
 
 
 async def _shoot_take(production: Production, want: Want, numbered: Numbered, seconds: float) -> None:
