@@ -5,19 +5,23 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from fractions import Fraction
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 
 from flows import words_on_screen
 from flows.words_on_screen import Asked, check_glyphs, check_layout_of, name_variants
+from infra.blobs import put_blob
 from infra.captioning import CaptionCue, in_frames, likely_cues
 from infra.clock import SystemClock
-from infra.drawing import burns_captions, card_files, text_files
+from infra.drawing import LEAST_CONTRAST, burns_captions, card_files, text_files
 from infra.events import Events
 from infra.media.captions import Cue
+from infra.media.layers import write_card
 from infra.steps import StepRunner, step_key_of
 from infra.storage.memory import MemoryStore
 from manifests.diagnostics import Diagnostic
@@ -26,6 +30,7 @@ from manifests.load import load_spot
 from manifests.loaded import LoadedSpot
 from manifests.ratecard import load_profiles
 from manifests.schema import Captions, EndCard, Super
+from tasks.contrast import measure_contrast
 from tasks.graphics import draw_captions, draw_super
 
 EXAMPLES = Path(__file__).parents[2] / "manifests" / "examples"
@@ -152,14 +157,14 @@ def production(film: LoadedSpot, work: Path) -> Any:
     blobs: dict[str, BlobRef] = {}
 
     def file_blob(name: str) -> BlobRef:
-        from infra.blobs import put_blob
-
         if name not in blobs:
             blobs[name] = put_blob(store, "ref", film.files[name].path, "font/otf")
         return blobs[name]
 
     steps = StepRunner(store, work, SystemClock(), 2, Events(lambda event: None))
-    return SimpleNamespace(brand=film.brand, steps=steps, file_blob=file_blob, cut=SimpleNamespace(card=(96, 168)))
+    return SimpleNamespace(
+        store=store, brand=film.brand, steps=steps, file_blob=file_blob, cut=SimpleNamespace(card=(96, 168))
+    )
 
 
 async def test_two_locales_with_equal_words_share_one_overlay(film: LoadedSpot, tmp_path: Path) -> None:
@@ -209,3 +214,25 @@ def test_cues_stand_on_whole_frames_and_never_on_each_other() -> None:
     ]
     assert found[-1].start_frame + found[-1].frames == 120
     assert all(c.frames >= 1 for c in found)
+
+
+async def test_contrast_is_measured_on_the_clips_that_the_words_stand_on(film: LoadedSpot, tmp_path: Path) -> None:
+    making, profile = production(film, tmp_path), PROFILES["youtube-instream"]
+    words = await draw_super.fn("film", making, Super(at="pour", duration=1, text="Now"), 6, profile, "16:9")
+
+    def clip(grey: int, start: int) -> Any:
+        path = tmp_path / f"{grey}.mov"
+        picture = np.full((1080, 1920, 3), grey, np.uint8)
+        write_card(path, iter([(picture, None)] * 8), Fraction(profile.rate))
+        return SimpleNamespace(blob=put_blob(making.store, "tmp", path, "video/quicktime"), start=start, frames=8)
+
+    dark, light = clip(20, 0), clip(250, 8)
+    on_dark = await measure_contrast.fn("film", making, words, [dark, light], 2, profile)
+    over_the_cut = await measure_contrast.fn("film", making, words, [dark, light], 4, profile)
+    assert on_dark is not None
+    assert over_the_cut is not None
+    assert on_dark > 10 > over_the_cut >= LEAST_CONTRAST["super"]
+    assert await measure_contrast.fn("film", making, words, [dark], 8, profile) is None
+    moved = [clip(20, 30), clip(250, 38)]  # later in another film: the same frames under it are measured once
+    assert await measure_contrast.fn("film", making, words, moved, 34, profile) == over_the_cut
+    assert making.steps.made["contrast"] == 2
