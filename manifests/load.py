@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from pathlib import Path
 from typing import TypeVar
@@ -93,6 +93,7 @@ class Page:
     tree: Node
     root: Path
     problems: list[Diagnostic]
+    found: dict[tuple[str, Path], Path | tuple[str, str, str]] = field(default_factory=dict)  # files looked for
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +120,9 @@ def read_variant(
     value, tree = validated(Spot, tree, problems)
     if value is None or brand is None:
         return None, sort_diagnostics(problems, page.shown)
-    files, found = collect_files(value, tree, page.path.parent, brand.kit, brand.tree, brand.path.parent, page.root)
+    files, found = collect_files(
+        value, tree, page.path.parent, brand.kit, brand.tree, brand.path.parent, page.root, page.found
+    )
     loaded = LoadedSpot(
         page.path, page.root, value, brand.kit, brand.path, page.raw, files,
         not_applied=(*not_applied(tree), *brand_not_applied(brand.tree)), tree=tree, brand_tree=brand.tree,

@@ -110,16 +110,25 @@ def named_by_brand(brand: Brand) -> Iterator[tuple[Steps, str, Role, str]]:
 
 
 def collect_files(
-    spot: Spot, tree: Node, base: Path, brand: Brand, brand_tree: Node, brand_base: Path, root: Path
+    spot: Spot,
+    tree: Node,
+    base: Path,
+    brand: Brand,
+    brand_tree: Node,
+    brand_base: Path,
+    root: Path,
+    looked_up: dict[tuple[str, Path], Path | tuple[str, str, str]],
 ) -> tuple[dict[str, FileUse], list[Diagnostic]]:
-    """Every file by its YAML path, and what is wrong with those that cannot be used."""
+    """Every file by its YAML path, and what is wrong with those that cannot be used. `looked_up`: answers of
+    `resolve_file`, kept for the other variants of the same reading."""
     files: dict[str, FileUse] = {}
     problems: list[Diagnostic] = []
     named = [("", base, tree, item) for item in named_by_spot(spot)]
     named += [("brand.", brand_base, brand_tree, item) for item in named_by_brand(brand)]
     for prefix, folder, node, (steps, text, role, name) in named:
         key, where = address(node, steps), value_place(node, steps)
-        found = resolve_file(text, folder, root)
+        found = looked_up.get((text, folder)) or resolve_file(text, folder, root)
+        looked_up[text, folder] = found
         if isinstance(found, Path):
             files[prefix + key] = FileUse(found, role, where, name)
         else:

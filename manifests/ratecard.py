@@ -100,11 +100,13 @@ def native_size(card: ModelCard, path: str, ratio: str) -> str | None:
         if endpoint
         else []
     )
-    kept = {size: kept_by_crop(size, (wide, high)) for size in sizes}
-    most = max(kept.values(), default=Fraction(0))
-    if most < KEPT:
+    fitting = sorted(size for size in sizes if size[0] * high == size[1] * wide)
+    if not fitting:
+        kept = {size: kept_by_crop(size, (wide, high)) for size in sizes}
+        most = max(kept.values(), default=Fraction(0))
+        fitting = sorted(size for size, part in kept.items() if part == most >= KEPT)
+    if not fitting:
         return None
-    fitting = sorted(size for size, part in kept.items() if part == most)
     return "{}:{}".format(*max((size for size in fitting if min(size) <= LINES), default=fitting[0]))
 
 

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
+from functools import lru_cache
 from math import ceil, floor
 from typing import Literal
 
@@ -100,6 +101,7 @@ class Cut:
         return next(shot for shot in self.shots if shot.id == name)
 
 
+@lru_cache(4096)
 def screen_frames(seconds: Decimal | Fraction | int, rate: Fraction | int = FILM_RATE) -> int:
     """Seconds in frames, to the nearest frame; exactly half a frame counts as one."""
     return floor(Fraction(seconds) * rate + Fraction(1, 2))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 from manifests.camera import DIRECTIONS, SPEEDS
 
@@ -91,13 +92,17 @@ _PEOPLE = re.compile(
 )
 
 
+_MOODS = [(word, re.compile(rf"\b{re.escape(word)}(?:ly)?\b")) for word in MOOD_WORDS]
+
+
 def words_of(text: str) -> list[str]:
     return re.findall(r"[a-z0-9'@_-]+", text.lower())
 
 
-def find_mood_words(text: str) -> list[str]:
+@lru_cache(4096)  # a field is the same in thousands of variants
+def find_mood_words(text: str) -> tuple[str, ...]:
     lowered = text.lower()
-    return [word for word in MOOD_WORDS if re.search(rf"\b{re.escape(word)}(?:ly)?\b", lowered)]
+    return tuple(word for word, pattern in _MOODS if pattern.search(lowered))
 
 
 def find_negatives(text: str) -> list[str]:
