@@ -9,8 +9,10 @@ from typing import Any, ParamSpec, TypeVar
 
 from prefect import task
 from prefect.cache_policies import NO_CACHE
+from prefect.utilities.annotations import quote
 
 from infra.errors import ShotrunnerError
+from infra.production import Production
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -32,6 +34,18 @@ def production_task(
                 raise
 
         wrap = task(name=name, task_run_name="{slate}", cache_policy=NO_CACHE, persist_result=False, retries=0)
-        return wrap(named)
+        made: Callable[..., Coroutine[Any, Any, R]] = wrap(named)
+
+        @functools.wraps(function)
+        async def call(*args: P.args, **kwargs: P.kwargs) -> R:
+            return await made(*map(_unseen, args), **{key: _unseen(value) for key, value in kwargs.items()})
+
+        call.fn = named  # type: ignore[attr-defined]
+        return call
 
     return decorate
+
+
+def _unseen(argument: Any) -> Any:
+    """Prefect looks for futures in all that a task is given, field by field: the whole plan, twice for every task."""
+    return quote(argument) if isinstance(argument, Production) else argument
