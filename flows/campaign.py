@@ -13,6 +13,7 @@ from typing import Any
 from prefect import flow
 from prefect.runtime import flow_run
 
+from flows.graphics import shared_borders
 from flows.problems import note_problems
 from flows.shots import Circled, shoot
 from flows.speech import Purchases, speak
@@ -63,6 +64,9 @@ async def produce(plan: str, store: str) -> dict[str, Any]:
 async def apply_plan(production: Production) -> list[Finished]:
     """Everything that could be finished. What failed is in `production.problems`."""
     films = [production.of_variant(variant) for variant in production.plan.variants]
+    edges = shared_borders(films)
+    for film in films:
+        film.borders = edges
     spoken = await speak(production, films)
     shots: dict[str, asyncio.Task[Circled]] = {}
     for film, _ in spoken:  # a film that cannot be spoken asks for no picture

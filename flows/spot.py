@@ -7,21 +7,21 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from flows.graphics import Words, burn_captions, draw_end_card, draw_supers, read_contrast
 from flows.shots import Circled
 from infra.deliverables import file_name, find_deliverable
 from infra.production import Production, SpokenTake
+from infra.selections import read_decisions
 from manifests.catalogue import Profile
-from manifests.finish import Finished, finish_inputs, said_inputs
+from manifests.finish import DeliverableIndex, Finished, finish_inputs, said_inputs
 from manifests.journal import BlobRef, StepResult
 from manifests.naming import slate
 from manifests.schema import Deliver
-from manifests.sections import Span, idr_frames
 from tasks import deliver as delivery
 from tasks.conform import conform
-from tasks.graphics import draw_card, draw_super
 from tasks.mix import mix
 from tasks.sidecar import build_sidecar
-from tasks.stitch import Clip, Overlay, clip_of, stitch
+from tasks.stitch import Clip, clip_of, stitch
 
 
 @dataclass(frozen=True)
@@ -39,31 +39,40 @@ async def finish_deliverable(
 ) -> Finished:
     """One file of one variant. Every part starts as soon as what it needs is there."""
     profile = production.profiles[wanted.profile]
-    name = slate(production.plan.campaign, wanted.profile, wanted.ratio)
-    graphics = asyncio.gather(*_graphics(production, profile, wanted.ratio, name))
+    name = slate(production.plan.campaign, production.variant.name, wanted.profile, wanted.ratio)
+    ratio = wanted.ratio
+    supers = asyncio.ensure_future(draw_supers(production, profile, ratio, name))
+    card = asyncio.ensure_future(draw_end_card(production, profile, ratio, name))
     clips = asyncio.gather(
         *(_clip(production, cut.id, shots[cut.id], profile, wanted.ratio) for cut in production.cut.shots)
     )
-    parts: list[asyncio.Future[Any]] = [graphics, clips]
+    parts: list[asyncio.Future[Any]] = [supers, card, clips]
     try:
         heard = await asyncio.shield(sounds)
         mixing = asyncio.ensure_future(mix(slate(name, "mix"), production, heard.lines, heard.effects, profile))
-        parts.append(mixing)
+        captions = asyncio.ensure_future(burn_captions(production, heard.lines, profile, ratio, name))
+        parts += [mixing, captions]
         circled = {shot: await asyncio.shield(task) for shot, task in shots.items()}
         inputs = used_inputs(production, circled, heard)
-        key, known = await asyncio.to_thread(
-            find_deliverable, production.store, production.plan, inputs, profile, wanted
-        )
+        key, known = await asyncio.to_thread(_find, production, inputs, profile, wanted)
         if known is not None:
             await asyncio.gather(*parts, return_exceptions=True)  # kept steps, all of them: a moment
             return Finished(known, wanted, made=False)
-        picture = await _stitch(production, await clips, await graphics, profile, wanted.ratio, name)
+        words = [*await supers, *await captions]
+        picture = await _stitch(production, await clips, await card, words, profile, ratio, name)
         mixed = await mixing
     finally:
         for part in parts:
             part.cancel()
         await asyncio.gather(*parts, return_exceptions=True)
     return await _deliver(production, wanted, profile, name, key, inputs, picture, mixed, heard, circled)
+
+
+def _find(
+    film: Production, inputs: Mapping[str, str], profile: Profile, wanted: Deliver
+) -> tuple[str, DeliverableIndex | None]:
+    decisions = read_decisions(film.store, film.plan.campaign)
+    return find_deliverable(film.store, film.plan, film.variant, inputs, profile, wanted, decisions)
 
 
 async def _deliver(
@@ -97,11 +106,12 @@ async def _deliver(
 def used_inputs(production: Production, circled: Mapping[str, Circled], heard: Sounds) -> dict[str, str]:
     """The digest of everything that is seen or heard: takes and sounds by want id, files by their place in the YAML;
     and of what people said of a take, which its sidecar tells."""
-    bought = {f"{shot}/take": c.result.blob.sha256 for shot, c in circled.items()}
-    bought |= said_inputs({p.want.id: p.selection for c in circled.values() for p in (c, c.still) if p is not None})
-    bought |= {f"{take.line.id}/line": take.bought.sha256 for take in heard.lines}
+    variant = production.variant
+    bought = {f"{variant.shot(shot)}/take": c.result.blob.sha256 for shot, c in circled.items()}
+    bought |= {f"{variant.line(take.line.id)}/line": take.bought.sha256 for take in heard.lines}
     bought |= {want: blob.sha256 for want, blob in heard.bought_effects.items()}
-    return finish_inputs(production.plan, bought)
+    said = said_inputs({p.want.id: p.selection for c in circled.values() for p in (c, c.still) if p is not None})
+    return finish_inputs(production.plan, variant, bought, said)
 
 
 async def _clip(production: Production, shot: str, task: asyncio.Task[Circled], profile: Profile, ratio: str) -> Clip:
@@ -111,58 +121,28 @@ async def _clip(production: Production, shot: str, task: asyncio.Task[Circled], 
     made = await conform(
         label, production, circled.result.blob, in_frame=cut.in_frame + circled.trim, frames=cut.shown,
         profile=profile, ratio=ratio, ceiling=production.spot.generate.upscale.to,
-        idr=_borders(production, cut.start, cut.shown),
+        idr=production.borders[production.variant.shot(shot), cut.in_frame, cut.shown],
     )  # fmt: skip
     return clip_of(made, cut.start)
-
-
-def _borders(production: Production, start: int, frames: int) -> tuple[int, ...]:
-    """Where the film blends something into this clip, or lays something over it."""
-    supers = [Span(cue.start, cue.frames) for cue in production.cut.cues if cue.kind == "super"]
-    return idr_frames(Span(start, frames), production.cut.joins, supers)
 
 
 async def _stitch(
     production: Production,
     clips: Sequence[Clip],
-    graphics: Sequence[Clip | Overlay],
+    card: Clip | None,
+    words: Sequence[Words],
     profile: Profile,
     ratio: str,
     name: str,
 ) -> StepResult:
-    cards = [g for g in graphics if isinstance(g, Clip)]
-    overlays = [g for g in graphics if isinstance(g, Overlay)]
-    return await stitch(
-        slate(name, "stitch"), production, clips=[*clips, *cards], joins=production.cut.joins, overlays=overlays,
-        frames=production.cut.frames, profile=profile, ratio=ratio,
-    )  # fmt: skip
-
-
-def _graphics(production: Production, profile: Profile, ratio: str, name: str) -> list[asyncio.Task[Clip | Overlay]]:
-    cues = {cue.path: cue for cue in production.cut.cues}
-    supers = production.spot.graphics.supers
-
-    async def overlay(number: int) -> Clip | Overlay:
-        cue = cues[f"graphics.supers[{number}]"]
-        label = slate(name, f"super {number + 1}")
-        made = await draw_super(label, production, supers[number], cue.frames, profile, ratio)
-        x, y = int(made.facts["x"]), int(made.facts["y"])
-        return Overlay(made.files["overlay.mov"], x, y, cue.start, cue.frames)
-
-    async def card() -> Clip | Overlay:
-        wanted, place = production.spot.graphics.end_card, production.cut.card
-        if wanted is None or place is None:
-            raise ValueError("no end card")
-        frames = place[1] - place[0]
-        drawn = await draw_card(slate(name, "end card"), production, wanted, frames, profile, ratio)
-        made = await conform(
-            slate(name, "end card", "conform"), production, drawn.files["card.mov"], in_frame=0, frames=frames,
-            profile=profile, ratio=ratio, ceiling=production.spot.generate.upscale.to,
-            idr=_borders(production, place[0], frames),
+    """Captions lie on supers; how well all of them can be read is measured beside it."""
+    reading = asyncio.ensure_future(read_contrast(production, words, clips, profile, ratio, name))
+    try:
+        picture = await stitch(
+            slate(name, "stitch"), production, clips=[*clips, card] if card else clips, joins=production.cut.joins,
+            overlays=[one.overlay for one in words], frames=production.cut.frames, profile=profile, ratio=ratio,
         )  # fmt: skip
-        return clip_of(made, place[0])
-
-    jobs = [asyncio.ensure_future(overlay(n)) for n in range(len(supers))]
-    if production.cut.card is not None:
-        jobs.append(asyncio.ensure_future(card()))
-    return jobs
+        await reading
+    finally:
+        reading.cancel()
+    return picture

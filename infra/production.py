@@ -93,6 +93,8 @@ class Production:
     calls: int = 0  # creates sent by this run
     spent: int = 0  # credits settled by this run
     variant: Variant = ALONE  # whose film this is; of the whole campaign, none
+    # by address, first and number of frames: where any film cuts or blends something into that clip
+    borders: Mapping[tuple[str, int, int], tuple[int, ...]] = field(default_factory=dict)
 
     @functools.cached_property
     def priorities(self) -> Mapping[str, float]:
