@@ -143,8 +143,8 @@ def _describe_video(path: Path, params: Params) -> _Source:
         )
     if not facts.constant_rate and facts.header_frames > facts.frames:
         raise MediaError(
-            f"{path} was cut off: of the {facts.header_frames} frames that its index promises {facts.frames} are there, "
-            "with holes between them",
+            f"{path} was cut off: of the {facts.header_frames} frames that its index promises {facts.frames} are "
+            "there, with holes between them",
             remedy=AGAIN,
         )
     if not facts.constant_rate:
