@@ -176,6 +176,8 @@ def verify_file(
         raise UnknownNameError(
             f"{profile_name} has no size for {ratio!r}", remedy=f"there are {', '.join(profile.sizes)}"
         )
+    if not path.is_file():
+        raise NoSuchFileError(f"{path} is not there", remedy="give the path of a film")
     probe_video(path)  # what is no film at all is told before a process is started
     params = {
         "profile": profile.model_dump(mode="json"),
@@ -187,6 +189,11 @@ def verify_file(
     with tempfile.TemporaryDirectory() as out:
         outcome = asyncio.run(run_step_process("verify", params, {"file": path.absolute()}, Path(out)))
     return {"message_type": "verify", "file": str(path), "profile": profile_name, **outcome.facts}
+
+
+class NoSuchFileError(ShotrunnerError):
+    summary = "no such file"
+    exit_code = 2
 
 
 class UnknownNameError(ShotrunnerError):

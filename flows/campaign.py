@@ -54,7 +54,11 @@ async def produce(plan: str, store: str) -> dict[str, Any]:
     settings = read_settings(home_of(store, console).parent)
     async with open_production(plan, store, settings, console) as production:
         console.events.emit("flow", flow_run=str(flow_run.id))
-        finished = await apply_plan(production)
+        try:
+            finished = await apply_plan(production)
+        except Exception as error:  # noqa: BLE001 - whatever it was, the run ends on record
+            finished = []
+            note_problems(production, [error])
         record = await wrap(slate(production.plan.campaign, "wrap"), production, finished, flow_run.id or "")
         if record.exit_code:
             raise ProductionError(production.problems, record.exit_code)

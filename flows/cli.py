@@ -293,7 +293,7 @@ def verify(
 
     Example: shotrunner verify out/demo/*.mp4 --profile youtube-instream
 
-    Exit: 0 it passes; 2 unknown profile; 7 it does not.
+    Exit: 0 it passes; 2 no such file or profile; 7 it does not.
     """
     from flows.answers import verify_file, verify_lines
 

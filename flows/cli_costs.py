@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from pathlib import Path
+from typing import Annotated, Any
 
 from cyclopts import Parameter
 
 from flows import views
 from flows.cli_words import Json, Target, UsageError
-from flows.prepare import make_plan
+from flows.prepare import absolute_store, make_plan
+from infra.errors import ShotrunnerError
+from infra.settings import read_settings
+from infra.storage import open_store
+from manifests.diagnostics import ManifestError
+from manifests.paths import find_root
 
 
 def costs(
@@ -29,14 +35,21 @@ def costs(
     """
     from flows.costs import acknowledge as answer_for
     from flows.costs import costs_facts, costs_lines
-    from flows.targets import find_target
+    from flows.targets import UnknownTargetError, find_target
 
     if not acknowledge == bool(by) == bool(why):
         raise UsageError(
             "--acknowledge, --by and --why belong together", remedy="costs M --acknowledge --by mara --why 'web app'"
         )
-    found = find_target(target)
-    prepared = make_plan(found.manifest, overrides=set_ or found.overrides)
+    try:
+        found = find_target(target)
+        prepared = make_plan(found.manifest, overrides=set_ or found.overrides)
+    except (ManifestError, UnknownTargetError) as error:
+        by_ledger = None if acknowledge else _by_the_ledger(target, error)
+        if by_ledger is None:
+            raise
+        views.answer(by_ledger, costs_lines(by_ledger), json=json)
+        return 0
     if acknowledge and by and why:
         record = answer_for(prepared, by, why)
         facts = {"message_type": "acknowledged", **record.model_dump(mode="json", by_alias=True)}
@@ -45,6 +58,24 @@ def costs(
     facts = costs_facts(prepared, found)
     views.answer(facts, costs_lines(facts), json=json)
     return 0
+
+
+def _by_the_ledger(target: str, error: ManifestError | ShotrunnerError) -> dict[str, Any] | None:
+    """What a run or campaign cost although its manifest is broken or gone; None when `target` is neither."""
+    from flows.costs import ledger_facts
+    from flows.targets import find_plan
+
+    if Path(target).exists():
+        return None
+    root = find_root(Path.cwd() / "here")
+    settings = read_settings(root)
+    store = open_store(absolute_store(settings.store, root), root)
+    run, plan = find_plan(store, root, target)
+    if plan is None:
+        return None
+    broken = isinstance(error, ManifestError)
+    why = f"{plan.manifest} has mistakes now (shotrunner validate)" if broken else str(getattr(error, "detail", error))
+    return ledger_facts(store, settings, plan, run, why)
 
 
 COMMANDS = (costs,)

@@ -17,9 +17,11 @@ from infra.clock import Clock, SystemClock
 from infra.errors import ShotrunnerError, UnexplainedSpendError, VendorUnavailableError
 from infra.ledger import FREE_SERVICE, shot_of
 from infra.reconcile import open_account, read_movements, reconcile, write_acknowledgement
+from infra.service import decide_services
 from infra.settings import Settings
 from infra.storage.base import ObjectStore
 from manifests.journal import RunRecord
+from manifests.plan import Plan
 from manifests.reconcile import Account, Acknowledgement, Comparison, Fate, Movement, sum_by
 
 _NAMED = 8  # suspects on screen; --json has them all
@@ -57,6 +59,33 @@ def costs_facts(prepared: Prepared, target: Target, clock: Clock | None = None) 
     }
 
 
+def ledger_facts(store: ObjectStore, settings: Settings, plan: Plan, run: RunRecord | None, why: str) -> dict[str, Any]:
+    """As `costs_facts`, of a campaign whose manifest cannot be planned any more: by the ledger and its last plan. What
+    is usable on screen nobody can tell then; `why` says so."""
+    clock = SystemClock()
+    service = decide_services(settings).video
+    comparison, movements = None, None
+    if service != FREE_SERVICE:
+        comparison, _, movements = ask(store, settings, service, clock)
+    if movements is None:
+        movements = read_movements(store, clock, [plan.campaign])
+    ours = [m for m in movements if m.campaign == plan.campaign]
+
+    def purse(*, paid: bool) -> dict[str, Any]:
+        budget = plan.totals.budget if paid is plan.paid else None
+        return _ledger_purse([m for m in ours if m.paid is paid], budget)
+
+    return {
+        "message_type": "costs",
+        "campaign": plan.campaign,
+        "paid": purse(paid=True),
+        "play": purse(paid=False),
+        "run": _run_facts(run, ours),
+        "vendor": _vendor_facts(comparison, movements, plan.campaign, settings.unexplained_credits),
+        "note": f"by the ledger alone: {why}",
+    }
+
+
 def ask(
     store: ObjectStore, settings: Settings, service: str, clock: Clock, *, quick: bool = False
 ) -> tuple[Comparison, Account, list[Movement]]:
@@ -73,14 +102,22 @@ def _purse_facts(prepared: Prepared, movements: Sequence[Movement], *, current: 
     """`current`: the purse that the manifest's plan pays from, so that its film is the one to measure against."""
     total = sum(m.credits for m in movements)
     seconds = _usable_seconds(prepared) if current else Decimal(0)
+    told = _ledger_purse(movements, prepared.plan.totals.budget if current else None)
+    return told | {
+        "usable_seconds": str(seconds) if current else None,
+        "credits_per_usable_second": str(_tenths(total / seconds)) if seconds and total else None,
+    }
+
+
+def _ledger_purse(movements: Sequence[Movement], budget: int | None) -> dict[str, Any]:
     return {
-        "credits": total,
-        "budget": prepared.plan.totals.budget if current else None,
+        "credits": sum(m.credits for m in movements),
+        "budget": budget,
         "by_fate": sum_by(movements, "fate"),
         "models": [_model_row(name, movements) for name in sorted({m.model for m in movements})],
         "shots": _shot_rows(movements),
-        "usable_seconds": str(seconds) if current else None,
-        "credits_per_usable_second": str(_tenths(total / seconds)) if seconds and total else None,
+        "usable_seconds": None,
+        "credits_per_usable_second": None,
     }
 
 
@@ -161,6 +198,7 @@ def _vendor_facts(
 
 def costs_lines(facts: Mapping[str, Any]) -> list[str]:
     lines = [f"{facts['campaign']}"]
+    lines += [f"  note: {facts['note']}"] if "note" in facts else []
     if not facts["paid"]["models"] and not facts["play"]["models"]:
         lines.append("  nothing was bought yet")
     for name, word in (("paid", "credits"), ("play", "play credits")):

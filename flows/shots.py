@@ -6,8 +6,8 @@ import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from flows.takes import read_walk, shoot_takes, tell_policy, wanted_states
-from infra.errors import ApprovalNeededError, RefusedError, ShotFailedError, TakeFailedError, UnknownOutcomeError
+from flows.takes import read_walk, shoot_takes, tell_policy
+from infra.errors import ApprovalNeededError, RefusedError, ShotFailedError, UnknownOutcomeError
 from infra.production import Production
 from infra.selections import circle_take
 from manifests.approvals import Waiting, chosen_bytes
@@ -16,7 +16,6 @@ from manifests.journal import Result, Selection, TakeState
 from manifests.naming import slate
 from manifests.policy import Next
 from manifests.walk import Numbered, Walk, best_take, choice_by_score, circled_number, falls_back, trim_of
-from tasks.generate import generate
 from tasks.screen import screen
 
 
@@ -136,15 +135,9 @@ def _remedy(walk: Walk) -> str:
 
 
 async def make_sound(production: Production, want: Want) -> Result:
-    """One line of speech or one effect. Raises when it cannot be had."""
-    walk = await asyncio.to_thread(read_walk, production, want, dict(want.body), ours=True)
-    while walk.of(*wanted_states(production)):
-        numbered = walk.wanted[0]
-        label = slate(production.plan.campaign, want.address, want.what)
-        try:
-            return await generate(label, production, want, numbered)
-        except TakeFailedError:
-            walk = await asyncio.to_thread(read_walk, production, want, dict(want.body), ours=True)
+    """One line of speech or one effect, by the policy that pictures have. Raises when it cannot be had."""
+    await shoot_takes(production, want, dict(want.body))
+    walk = await asyncio.to_thread(read_walk, production, want, dict(want.body))
     numbered = walk.wanted[0]
     if numbered.result is not None:
         return numbered.result
@@ -152,4 +145,5 @@ async def make_sound(production: Production, want: Want) -> Result:
         raise UnknownOutcomeError(
             f"{want.what} of {want.credits} credits, held", address=want.address, remedy=_remedy(walk)
         )
-    raise RefusedError(_why_none(want, walk), address=want.address)
+    noted = next((p for p in production.problems if p.address == f"{want.address}/{want.what}-{numbered.number}"), None)
+    raise noted or RefusedError(_why_none(want, walk), address=want.address)

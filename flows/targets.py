@@ -52,14 +52,19 @@ def find_target(text: str) -> Target:
         raise UnknownTargetError(f"{text} is not there", remedy="give a manifest's path, a run id or a campaign's name")
     root = find_root(Path.cwd() / "here")
     store = open_store(absolute_store(read_settings(root).store, root), root)
-    record = _run(store, text)
-    plan = read_record(store, plan_key(record.plan), Plan) if record else _planned(store, root, text)
+    record, plan = find_plan(store, root, text)
     if plan is None:
         raise UnknownTargetError(
             f"{text} is neither a file nor a run or campaign in {store.url}",
             remedy="give the manifest's path; a campaign is known by name once it has run",
         )
     return Target(_manifest_of(plan, root), plan.overrides, record)
+
+
+def find_plan(store: ObjectStore, root: Path, text: str) -> tuple[RunRecord | None, Plan | None]:
+    """The last run that a run id or a campaign's name means, and its plan; whether or not the manifest is there."""
+    record = _run(store, text)
+    return record, read_record(store, plan_key(record.plan), Plan) if record else _planned(store, root, text)
 
 
 def _run(store: ObjectStore, text: str) -> RunRecord | None:

@@ -1,6 +1,7 @@
 """Every error that shotrunner raises below the flows, and what a person should do about it.
 
 ShotrunnerError                     fixed summary + detail + remedy, exit code
+├── UnexpectedError                 a mistake of ours, or one that nobody foresaw      1
 ├── ReferenceDriftError             a pinned file changed                              2
 ├── StalePlanError                  plan no longer matches manifest, lock or ledger    2
 ├── BudgetExceededError             our own limit                                      5
@@ -62,6 +63,10 @@ class ShotrunnerError(Exception):
         asked = f" (request {self.request_id})" if self.request_id else ""
         remedy = f"\n    {self.remedy}" if self.remedy else ""
         return f"{where}{self.summary}: {self.detail}{asked}{remedy}"
+
+
+class UnexpectedError(ShotrunnerError):
+    summary = "something that nobody expected"
 
 
 class ReferenceDriftError(ShotrunnerError):

@@ -140,9 +140,9 @@ def _record(
 
 
 def exit_code_of(problems: Sequence[ShotrunnerError]) -> int:
-    """Several kinds of problem: interrupted first, then 2 before 8 before 5, then the rest by number."""
+    """Interrupted first, then what nobody expected; of several other kinds 2 before 8 before 5, then the rest."""
     codes = {p.exit_code for p in problems}
-    for code in (130, 2, 8, 5, 6, 9, 4, 7, 3, 1):
+    for code in (130, 1, 2, 8, 5, 6, 9, 4, 7, 3):
         if code in codes:
             return code
     return 1 if codes else 0

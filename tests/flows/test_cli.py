@@ -697,7 +697,7 @@ def test_a_folder_that_cannot_be_made(shotrunner: Shotrunner) -> None:
 
 
 @pytest.mark.parametrize(
-    ("data", "code", "said"), [(None, 7, "no.mp4"), (b"", 7, "no.mp4"), (b"no film" * 100, 7, "no.mp4")]
+    ("data", "code", "said"), [(None, 2, "no.mp4 is not there"), (b"", 7, "no.mp4"), (b"no film" * 100, 7, "no.mp4")]
 )
 def test_verify_what_is_no_film(shotrunner: Shotrunner, data: bytes | None, code: int, said: str) -> None:
     if data is not None:

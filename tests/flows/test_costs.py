@@ -125,6 +125,27 @@ def test_a_campaign_whose_runs_were_all_killed_is_known_by_name(paper: Paper, sh
     assert shotrunner("costs", "paper").code == 0
 
 
+@pytest.mark.parametrize("gone", [True, False], ids=["gone", "broken"])
+def test_the_ledger_answers_without_its_manifest(paper: Paper, shotrunner: Shotrunner, *, gone: bool) -> None:
+    paper.film()
+    paper.ran()
+    spent = paper.prepared().plan.totals.spent
+    if gone:
+        paper.manifest.unlink()
+    else:
+        paper.change("takes: 2", "taks: 2")
+    for target in (RUN, "paper"):
+        answer = shotrunner("costs", target)
+        assert answer.code == 0, answer.err
+        assert "note: by the ledger alone: " in answer.out
+        assert "film.yaml" in answer.out
+        facts = shotrunner("costs", target, "--json").facts
+        assert (facts["play"]["credits"], facts["run"]["run_id"]) == (spent, RUN)
+        assert facts["play"]["usable_seconds"] is None
+    assert shotrunner("costs", "film.yaml").code == 2, "a manifest that is named has to be one"
+    assert shotrunner("costs", "nobody").code == 2
+
+
 # --- beside the vendor's figures ---
 
 

@@ -15,13 +15,14 @@ import pytest
 from takes import make_want
 
 import flows.takes
+from flows.shots import make_sound
 from flows.takes import shoot_takes
 from infra import errors
-from infra.audio.base import SoundProvider
+from infra.audio.base import Sound, SoundProvider, SoundRequest
 from infra.budget import Budget
 from infra.buying import Buyer, Purchase
 from infra.events import Events
-from infra.ledger import read_history, repair_ledger, spent_and_reserved
+from infra.ledger import read_history, repair_ledger, spent_and_reserved, write_take_record
 from infra.production import Production
 from infra.providers.base import Accepted, AccountLimits, ProviderRequest, TaskReport, TaskState
 from infra.run_events import RunEvents, latest_events, read_run_events
@@ -30,7 +31,7 @@ from infra.storage.base import ObjectStore
 from infra.storage.memory import MemoryStore
 from manifests.digest import derive_seed
 from manifests.expand import Want
-from manifests.journal import BlobRef, Lease, Result
+from manifests.journal import BlobRef, Failure, Intent, Lease, Result
 from manifests.naming import lease_key
 from manifests.policy import Next
 from manifests.walk import Numbered, Screened, Walk
@@ -409,6 +410,105 @@ async def test_every_decision_is_on_record_in_order() -> None:
     assert latest_events(spot.store, "morning", None) == kept
     assert latest_events(spot.store, "evening", None) == []
     assert latest_events(spot.store, "morning", "20261122-0000-cccc") == []
+
+
+# --- speech and effects ---
+
+
+class Voice:
+    """Answers in order; what is not scripted goes well."""
+
+    service = "elevenlabs"
+
+    def __init__(self, *answers: Exception) -> None:
+        self.answers = list(answers)
+        self.sent = 0
+
+    async def make(self, request: SoundRequest) -> Sound:
+        self.sent += 1
+        if self.answers:
+            raise self.answers.pop(0)
+        return Sound(b"RIFF....WAVE", "audio/wav", None, 12)
+
+    async def close(self) -> None:
+        return
+
+
+def speech(**fields: Any) -> Want:
+    return make_want(id="vo1/line", address="vo1", what="speech", count=1, model="eleven", rerolls=0, **fields)
+
+
+async def make(spot: Spot, want: Want, *answers: Exception) -> tuple[Any, Voice]:
+    voice = Voice(*answers)
+    spot.buyer._sound = voice  # type: ignore[assignment]
+    try:
+        return await make_sound(cast("Production", spot), want), voice
+    finally:
+        await spot.record.flush()
+
+
+def note_failure(spot: Spot, want: Want, code: str, failure_class: str) -> None:
+    """As a run before left it."""
+    key = flows.takes.read_walk(cast("Production", spot), want, want.body).wanted[0].key
+    intent = Intent(
+        nonce="n", key=key, attempt=1, what="speech", address="vo1/speech-1", campaign="morning", lease_nonce="gone",
+        plan="0" * 64, service=want.service, model=want.model, take=1, request={}, reserved_credits=24,
+        at=spot.clock.now(),
+    )  # fmt: skip
+    write_take_record(spot.store, intent)
+    failure = Failure(
+        key=key, attempt=1, code=code, detail="", failure_class=failure_class, retryable=True, credits=0,
+        at=spot.clock.now(),
+    )  # fmt: skip
+    write_take_record(spot.store, failure)
+
+
+@pytest.mark.parametrize(("failure_class", "seconds"), [("internal", 15), ("third-party", 300)])
+async def test_a_sound_that_failed_is_tried_again_after_the_same_wait(
+    failure_class: str, seconds: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Failing in this run, it is told as well: the first number is on its way when it fails."""
+    spot, want = Spot(), speech(attempts=2)
+
+    async def failing(slate: str, production: Any, wanted: Want, numbered: Numbered) -> Any:
+        if numbered.number == 1:
+            note_failure(spot, wanted, "X.1", failure_class)
+            raise errors.TakeFailedError("no", code="X.1", charged=0)
+        return await generate.fn(slate, production, wanted, numbered)  # type: ignore[attr-defined]
+
+    monkeypatch.setattr(flows.takes, "generate", failing)
+    result, voice = await make(spot, want)
+    assert (result.what, voice.sent) == ("speech", 1)
+    assert spot.clock.elapsed >= seconds
+    assert [(e["address"], e["next"], e["seconds"]) for e in spot.seen if e["message_type"] == "policy"] == [
+        ("vo1/speech-1", Next.LATER, seconds)
+    ]
+
+
+async def test_a_sound_that_failed_before_waits_only_for_the_rest() -> None:
+    spot, want = Spot(), speech(attempts=2)
+    note_failure(spot, want, "INTERNAL", "internal")
+    spot.clock.elapsed += 10
+    await make(spot, want)
+    assert 15 <= spot.clock.elapsed < 17
+
+
+async def test_a_busy_vendor_of_sound_is_waited_for_and_a_lost_answer_is_held() -> None:
+    spot = Spot()
+    _, voice = await make(spot, speech(), errors.VendorUnreachableError("down"), errors.ThrottledError("busy"))
+    assert voice.sent == 3
+    assert spot.told() == [("vo1/speech-1", Next.WAIT)] * 2
+    lost = Spot()
+    with pytest.raises(errors.UnknownOutcomeError):
+        await make(lost, speech(), errors.UnknownOutcomeError("HTTP 500"))
+    assert lost.told() == [("vo1/speech-1", Next.HOLD)]
+
+
+async def test_a_sound_that_is_refused_is_one_problem() -> None:
+    spot = Spot()
+    with pytest.raises(errors.RequestRejectedError) as caught:
+        await make(spot, speech(), errors.RequestRejectedError("too long"))
+    assert spot.problems == [caught.value]
 
 
 # --- two runs at once ---
