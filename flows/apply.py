@@ -16,13 +16,12 @@ from typing import Any
 from flows import views
 from flows.checking import refuse_words_that_do_not_fit
 from flows.costs import refuse_unexplained
+from flows.delivery import put_film, put_out, put_page, put_sheets
 from flows.prepare import Prepared, refuse_over_budget, store_inputs
-from infra.blobs import read_blob
 from infra.clock import SystemClock
 from infra.console import CONSOLE, RunConsole
-from infra.deliverables import copy_out, find_deliverable
+from infra.deliverables import find_deliverable
 from infra.errors import RightsError, ShotrunnerError
-from infra.files import place_file
 from infra.lease import refuse_if_held
 from infra.media.ffmpeg import find_ffmpeg
 from infra.orchestrator import PrefectServer, require_server
@@ -138,11 +137,10 @@ def _finished(store: ObjectStore, plan: Plan, planner: Planner) -> list[Delivera
 def _nothing_to_do(
     store: ObjectStore, plan: Plan, finished: list[DeliverableIndex], folder: Path, *, json: bool
 ) -> int:
-    for index in finished:
-        copy_out(store, index, folder)
+    put_sheets(store, plan, [put_film(store, plan, index, folder) for index in finished], folder)
     before = last_run(store, plan.campaign)
-    if before is not None:
-        _copy_dailies(store, before, folder)
+    if before is not None and before.dailies is not None:
+        put_page(store, before.dailies, folder)
     if json:
         views.print_json({"message_type": "done", "calls": 0, "encodes": 0, "credits": 0, "out": str(folder)})
         return 0
@@ -164,7 +162,7 @@ def run_flow(prepared: Prepared, digest: str, console: RunConsole, folder: Path,
         with views.RunView(prepared.plan) as view:
             console.events.listen(view.listen)
             code = _drive(console, digest, prepared.store_url, prepared.home)
-    return _report(prepared.store, seen.get("run_id"), folder, code, json=json)
+    return _report(prepared, seen.get("run_id"), folder, code, json=json)
 
 
 def _drive(console: RunConsole, digest: str, store_url: str, home: Path) -> int:
@@ -237,17 +235,15 @@ def prefect_environment(home: Path) -> PrefectServer | None:
     return server
 
 
-def _report(store: ObjectStore, run_id: str | None, folder: Path, code: int, *, json: bool) -> int:
+def _report(prepared: Prepared, run_id: str | None, folder: Path, code: int, *, json: bool) -> int:
+    store = prepared.store
     record = read_record(store, run_key(run_id, "run.json"), RunRecord) if run_id else None
     if record is None:
         return code or 1
-    films = []
-    for key, place in [*((k, folder) for k in record.deliverables), *((k, folder / "review") for k in record.waiting)]:
-        index = read_record(store, key, DeliverableIndex)
-        if index is not None:
-            copy_out(store, index, place)
-            films.append({"file": str(place / index.film), "facts": film_facts(index.measured)})
-    _copy_dailies(store, record, folder)
+    films = [
+        {"file": str(film.path), "facts": film_facts(film.index.measured)}
+        for film in put_out(store, prepared.plan, record, folder)
+    ]
     told: Mapping[str, Any] = record.model_dump(mode="json", by_alias=True)
     if json:
         page = str(folder / "dailies.html")
@@ -259,9 +255,3 @@ def _report(store: ObjectStore, run_id: str | None, folder: Path, code: int, *, 
         for line in views.gate_lines(told, str(folder / "dailies.html")):
             views.say(line)
     return code
-
-
-def _copy_dailies(store: ObjectStore, record: RunRecord, folder: Path) -> None:
-    page = record.dailies
-    if page is not None:
-        place_file(folder / "dailies.html", page.sha256, lambda: read_blob(store, page))

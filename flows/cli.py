@@ -13,19 +13,18 @@ import cyclopts
 from cyclopts import Parameter, validators
 from pydantic import ValidationError
 
-from flows import cli_costs, cli_words, views
+from flows import cli_costs, cli_deliver, cli_plan, cli_words, views
 from flows.checking import check_manifest, refuse_words_that_do_not_fit
+from flows.cli_plan import Json, Manifest, Rebuy, Set
 from flows.cli_words import UsageError as ShotrunnerUsageError
 from flows.prepare import (
-    Prepared,
     make_plan,
     prepare_stored,
     read_plan_file,
     refuse_drift,
     refuse_moved_prices,
-    refuse_over_budget,
 )
-from infra.errors import BudgetExceededError, ShotrunnerError
+from infra.errors import ShotrunnerError
 from manifests.diagnostics import ManifestError
 
 INTERRUPTED = 130
@@ -40,10 +39,6 @@ app = cyclopts.App(
     suppress_keyboard_interrupt=False,
 )
 
-Json = Annotated[bool, Parameter(name="--json", help="Answer in JSON.")]
-Manifest = Annotated[Path, Parameter(help="A manifest of kind spot.")]
-Set = Annotated[tuple[str, ...], Parameter(name="--set", help="Override a value: --set budget.credits=900.")]
-Rebuy = Annotated[bool, Parameter(help="Buy again what may have been paid.")]
 Strict = Annotated[bool, Parameter(help="Exit 2 for warnings, too.")]
 Port = Annotated[
     int, Parameter(help="0 takes a free one.", show_default=True, validator=validators.Number(gte=0, lte=65535))
@@ -52,7 +47,6 @@ Latency = Annotated[
     float,
     Parameter(help="Seconds that a generation takes at least.", show_default=True, validator=validators.Number(gte=0)),
 ]
-Detailed = Annotated[bool, Parameter(help="Exit 10 when there is something to do.")]
 
 
 def exit_code_of(error: BaseException) -> int:
@@ -126,60 +120,10 @@ def validate(manifest: Manifest, /, *, set_: Set = (), strict: Strict = False, j
     return 2 if strict and checked.warnings else 0
 
 
-@app.command
-def plan(
-    manifest: Manifest,
-    /,
-    *,
-    set_: Set = (),
-    out: Annotated[Path | None, Parameter(help="Write the plan to a file that `run` applies exactly.")] = None,
-    rebuy_unknown: Rebuy = False,
-    detailed_exitcode: Detailed = False,
-    json: Json = False,
-) -> int:
-    """Print what would be bought, why, and what it costs. Calls no vendor.
-
-    Example: shotrunner plan manifests/examples/morning-30s.yaml
-
-    Exit: 0; with --detailed-exitcode 10 when there is something to do; 2 manifest; 5 over budget.
-    """
-    prepared = make_plan(manifest, overrides=set_, options=_options(rebuy_unknown=rebuy_unknown))
-    if out is not None:
-        from infra.files import place_file
-
-        text = prepared.plan.model_dump_json(by_alias=True, indent=1).encode()
-        place_file(out, None, lambda: text)
-    problem: BudgetExceededError | None = None
-    try:
-        refuse_over_budget(prepared.plan)
-    except BudgetExceededError as error:
-        problem = error
-    _show_plan(prepared, problem, json=json)
-    if problem is not None:
-        return exit_code_of(problem)
-    return 10 if detailed_exitcode and prepared.plan.unfinished else 0
-
-
 def _options(**said: Any) -> Any:
     from manifests.plan import Options
 
     return Options(**said)
-
-
-def _show_plan(prepared: Prepared, problem: BudgetExceededError | None, *, json: bool) -> None:
-    slots, checked = prepared.settings.concurrency, prepared.checked
-    if json:
-        facts = views.plan_facts(prepared.plan, checked.models, checked.profiles, slots)
-        problems = views.error_facts(problem, exit_code_of(problem))["problems"] if problem else []
-        views.print_json(facts | {"drift": list(prepared.drift), "problems": problems})
-        return
-    views.say_diagnostics(checked.warnings)
-    for line in views.call_sheet(prepared.plan, checked.models, checked.profiles, slots, assumed=slots == 1):
-        views.say(line)
-    for change in prepared.drift:
-        views.say(f"  changed since the lock: {change}; `run` stops until --accept-reference NAME")
-    if problem is not None:
-        views.say(str(problem), stream=sys.stderr)
 
 
 @app.command
@@ -226,56 +170,6 @@ def run(
     if not json:
         views.say_diagnostics(prepared.checked.warnings)
     return apply_prepared(prepared, out, yes=yes, json=json, wait=wait)
-
-
-@app.command
-def status(manifest: Manifest, /, *, set_: Set = (), json: Json = False) -> int:
-    """Where every take stands, by what the store says, and how the last run ended.
-
-    Example: shotrunner status manifests/examples/morning-30s.yaml
-
-    Exit: 0; 2 manifest.
-    """
-    from flows.answers import status_facts, status_lines
-
-    facts = status_facts(make_plan(manifest, overrides=set_))
-    _answer(facts, status_lines(facts), json=json)
-    return 0
-
-
-@app.command
-def explain(
-    manifest: Manifest,
-    shot: Annotated[str | None, Parameter(help="Only this shot's prompts.")] = None,
-    /,
-    *,
-    set_: Set = (),
-    json: Json = False,
-) -> int:
-    """Print the merged manifest with each value's origin, and both prompts of every shot.
-
-    Example: shotrunner explain manifests/examples/morning-30s.yaml pour
-
-    Exit: 0; 2 manifest or unknown shot.
-    """
-    from flows.answers import UnknownNameError, merged_values, prompts_of
-
-    checked = check_manifest(manifest, set_)
-    prompts = prompts_of(checked)
-    if shot is not None and shot not in prompts:
-        raise UnknownNameError(f"no shot {shot!r}", remedy=f"there are {', '.join(prompts)}")
-    chosen = {name: told for name, told in prompts.items() if shot in (None, name)}
-    values = [] if shot else merged_values(checked)
-    lines = [f"{v.path}: {v.value}   [{v.origin}]" for v in values]
-    for name, told in chosen.items():
-        lines += [f"{name}, still: {told['still']}", f"{name}, video: {told['video']}"]
-    facts = {
-        "message_type": "explain",
-        "values": [{"path": v.path, "value": v.value, "origin": v.origin} for v in values],
-        "prompts": chosen,
-    }
-    _answer(facts, lines, json=json)
-    return 0
 
 
 @app.command
@@ -360,7 +254,7 @@ def models(*, json: Json = False) -> int:
     return 0
 
 
-for _command in (*cli_words.COMMANDS, *cli_costs.COMMANDS):
+for _command in (*cli_plan.COMMANDS, *cli_words.COMMANDS, *cli_costs.COMMANDS, *cli_deliver.COMMANDS):
     app.command(_command)
 
 

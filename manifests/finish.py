@@ -14,7 +14,9 @@ from manifests.digest import digest_json
 from manifests.films import Variant
 from manifests.journal import BlobRef, Record, Selection
 from manifests.plan import Plan
+from manifests.ratecard import load_models
 from manifests.schema import Deliver
+from manifests.timing import Cut
 
 # Parts of a spot that change no deliverable: money, approval, and how takes are made (the takes themselves are inputs).
 # The rights of references stay: the sidecar lists them.
@@ -30,6 +32,9 @@ class DeliverableIndex(Record):
     variant: str
     profile: str
     ratio: str
+    version: int = 1  # as its name says
+    spot: str = ""  # of a campaign
+    values: Mapping[str, str] = {}  # by axis
     files: Mapping[str, BlobRef]
     inputs: Mapping[str, str]  # sha256 by want id and by file
     measured: Mapping[str, Any]
@@ -58,13 +63,13 @@ class Finished:
         return bool(self.index.measured["ok"])
 
 
-def wants_of(variant: Variant) -> tuple[str, ...]:
+def wants_of(variant: Variant, cut: Cut) -> tuple[str, ...]:
     """Ids of everything that is seen and heard in one film: circled takes, lines, bought effects."""
     sound = variant.spot.sound
     lines = sound.voiceover.lines if sound.voiceover else ()
     effects = [(e.id or f"{e.at}-{n}", e) for n, e in enumerate(sound.effects, 1)]
     return (
-        *(f"{variant.shot(shot.id)}/take" for shot in variant.spot.shots),
+        *(f"{variant.shot(part.shot, part.segment)}/take" for part in cut.shots),
         *(f"{variant.line(line.id)}/line" for line in lines),
         *(f"{variant.effect(name)}/effect" for name, effect in effects if effect.prompt is not None),
     )
@@ -73,7 +78,7 @@ def wants_of(variant: Variant) -> tuple[str, ...]:
 def finish_inputs(plan: Plan, variant: Variant, bought: Mapping[str, str], said: Mapping[str, str]) -> dict[str, str]:
     """The digest of everything that is seen or heard in one film, and of the papers that its sidecar names. `bought`:
     circled takes and sounds, by want id; `said`: of what people said of them and of their stills."""
-    wants = wants_of(variant)
+    wants = wants_of(variant, plan.cut(variant, load_models()))
     stills = {want.removesuffix("take") + "still" for want in wants if want.endswith("/take")}
     shown, papers = ("brand.fonts", "brand.logo", "brand.end_cards", "sound."), ".rights.document"
     told = [f for f in plan.files if f.name.startswith(shown) or f.name.partition("@")[0].endswith(papers)]

@@ -102,7 +102,8 @@ async def store_deliverable(
         where = deliverable_key(plan.campaign, variant, key[:12], name)
         await asyncio.to_thread(_put_copy, store, where, path, blob)
     index = DeliverableIndex(
-        key=key, campaign=plan.campaign, variant=variant, profile=wanted.profile, ratio=wanted.ratio, files=blobs,
+        key=key, campaign=plan.campaign, variant=variant, profile=wanted.profile, ratio=wanted.ratio,
+        version=wanted.version, spot=production.variant.source.id, values=production.variant.values, files=blobs,
         inputs=dict(inputs), measured=dict(measured), backlot=bool(_comment(plan)),
     )  # fmt: skip
     try:

@@ -1,0 +1,117 @@
+"""Finished films put where people look, with what the people who book the media need beside them. Reads the store."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from infra.blobs import read_blob
+from infra.deliverables import copy_out
+from infra.files import place_file
+from infra.records import read_record
+from infra.selections import read_decisions
+from infra.storage.base import ObjectStore
+from manifests.adnames import content_id
+from manifests.approvals import said_of_film
+from manifests.digest import digest_bytes
+from manifests.finish import DeliverableIndex
+from manifests.journal import BlobRef, RunRecord
+from manifests.plan import Plan
+from manifests.ratecard import load_profiles
+from manifests.trafficking import Trafficked, google_assets, meta_assets, trafficking_rows, write_csv
+
+REVIEW = "review"  # films that somebody has to see first
+
+
+@dataclass(frozen=True)
+class PutOut:
+    index: DeliverableIndex
+    path: Path
+
+
+def put_out(store: ObjectStore, plan: Plan, record: RunRecord, folder: Path) -> list[PutOut]:
+    """Every film of a run, its dailies, and the sheets. What is there already stays; nothing else is removed."""
+    films = [put_film(store, plan, index, folder) for index in read_indexes(store, record.deliverables)]
+    films += [put_film(store, plan, index, folder / REVIEW) for index in read_indexes(store, record.waiting)]
+    put_sheets(store, plan, films, folder)
+    if record.dailies is not None:
+        put_page(store, record.dailies, folder)
+    return films
+
+
+def put_page(store: ObjectStore, dailies: BlobRef, folder: Path) -> None:
+    place_file(folder / "dailies.html", dailies.sha256, lambda: read_blob(store, dailies))
+
+
+def put_film(store: ObjectStore, plan: Plan, index: DeliverableIndex, folder: Path) -> PutOut:
+    """A folder for each placement, where there is more than one film of each."""
+    place = folder / index.profile if has_variants(plan) else folder
+    copy_out(store, index, place)
+    return PutOut(index, place / index.film)
+
+
+def has_variants(plan: Plan) -> bool:
+    return len(plan.sources) > 1 or any(len(source.matrix.cells) > 1 for source in plan.sources)
+
+
+def read_indexes(store: ObjectStore, keys: Sequence[str]) -> Iterator[DeliverableIndex]:
+    for key in keys:
+        index = read_record(store, key, DeliverableIndex)
+        if index is not None:
+            yield index
+
+
+def put_sheets(store: ObjectStore, plan: Plan, films: Sequence[PutOut], folder: Path) -> None:
+    """`trafficking.csv`, and what Meta's and Google's own tools read; only of what may be delivered."""
+    ready = [film for film in films if REVIEW not in film.path.relative_to(folder).parts]
+    if not ready:
+        return
+    rows = [_trafficked(store, plan, film, folder) for film in ready]
+    _place_text(folder / "trafficking.csv", write_csv(trafficking_rows(rows)))
+    for name, assets in (("meta-assets.json", meta_assets(rows)), ("google-assets.json", google_assets(rows))):
+        _place_text(folder / name, json.dumps(assets, indent=2, ensure_ascii=False) + "\n")
+
+
+def _trafficked(store: ObjectStore, plan: Plan, film: PutOut, folder: Path) -> Trafficked:
+    index, profile = film.index, load_profiles()[film.index.profile]
+    spot, measured = plan.read_spot(), film.index.measured["measured"]
+    flight = spot.compliance.flight if spot.compliance else None
+    said = said_of_film(read_decisions(store, plan.campaign), index.variant, index.film_sha256)
+    approvers = [str(word["by"]) for word in said if word.get("decision") == "approve"]
+    place = film.path.parent.relative_to(folder)
+    return Trafficked(
+        file=(place / index.film).as_posix(),
+        ad_name=Path(index.film).stem,
+        content_id=content_id(index.film_sha256),
+        brand=str(plan.brand["name"]),
+        campaign=plan.campaign,
+        spot=index.spot or plan.campaign,
+        ratio=index.ratio,
+        profile=profile,
+        width=int(measured["width"]),
+        height=int(measured["height"]),
+        frames=int(measured["frames"]),
+        rate=profile.rate,
+        sha256=index.film_sha256,
+        bytes=index.files[index.film].size,
+        lufs=measured["lufs"],
+        true_peak=measured["true_peak"],
+        version=index.version,
+        axes=index.values,
+        captions=tuple((place / n).as_posix() for n in sorted(index.files) if n.endswith((".srt", ".vtt"))),
+        flight=(flight.start, flight.end) if flight else ("", ""),
+        approver=", ".join(dict.fromkeys(approvers)),
+        animatic=index.backlot,
+    )
+
+
+def _place_text(path: Path, text: str) -> None:
+    data = text.encode()
+    place_file(path, digest_bytes(data), lambda: data)
+
+
+def delivered_facts(films: Sequence[PutOut]) -> list[dict[str, Any]]:
+    return [{"file": str(f.path), "profile": f.index.profile, "ratio": f.index.ratio} for f in films]
