@@ -9,7 +9,6 @@ import asyncio
 import contextlib
 import datetime as dt
 import functools
-import os
 import secrets
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -31,6 +30,7 @@ from infra.events import Events
 from infra.lease import HeldLease, acquire_patiently, acquire_when_free
 from infra.ledger import is_paid
 from infra.limits import follow_limits, slots_of
+from infra.machine import free_bytes, steps_at_once, usable_cores
 from infra.providers.base import AccountLimits, MediaInput, VideoProvider
 from infra.providers.runway import RunwayProvider
 from infra.records import read_record
@@ -110,7 +110,7 @@ class Production:
     def of_variant(self, variant: Variant) -> Production:
         """The same run, as the steps of one film see it."""
         spot = variant.spot
-        return replace(self, variant=variant, spot=spot, cut=cut_of(spot, self.models))
+        return replace(self, variant=variant, spot=spot, cut=self.plan.cut(variant, self.models))
 
     @functools.cached_property
     def _wants(self) -> Mapping[str, Want]:
@@ -215,8 +215,8 @@ def home_of(store_url: str, console: RunConsole) -> Path:
 
 
 def media_jobs(settings: Settings) -> int:
-    """Steps at once: one per core that this process may use (media sheet §7)."""
-    return settings.media_jobs or len(os.sched_getaffinity(0))
+    """Steps at once: one for each core, as far as memory goes; or what the user set."""
+    return settings.media_jobs or steps_at_once(usable_cores(), free_bytes())
 
 
 @contextlib.asynccontextmanager
