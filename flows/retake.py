@@ -14,6 +14,7 @@ from typing import Any
 from flows import views
 from flows.answers import UnknownNameError
 from flows.apply import apply_prepared, confirm, refuse_gates, refuse_what_is_missing
+from flows.call_sheet import call_sheet
 from flows.costs import refuse_unexplained
 from flows.prepare import Prepared, refuse_drift, refuse_over_budget, replan
 from flows.words import held, prepare_target, write_selections
@@ -139,5 +140,5 @@ def show_bill(retake: Retake, *, json: bool, whole: bool) -> None:
     if whole:
         after = retake.after
         slots, checked = after.settings.concurrency, after.checked
-        for line in views.call_sheet(after.plan, checked.models, checked.profiles, slots, assumed=slots == 1):
+        for line in call_sheet(after.plan, checked, slots, assumed=slots == 1):
             views.say(line)

@@ -1,4 +1,4 @@
-"""What people and machines see: the call sheet, a run's lines and bars, and the same as JSON. Decides nothing.
+"""What people and machines see: a run's lines and bars, and the same as JSON. Decides nothing. The plan: `call_sheet`.
 
 `--json` gives one object for an answer and one object a line for a run, each with `message_type`.
 """
@@ -9,14 +9,10 @@ import json
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
-from decimal import Decimal
 from typing import IO, Any
 
-from manifests.catalogue import ModelCard, Profile
 from manifests.diagnostics import Diagnostic, ManifestError, format_diagnostic
-from manifests.estimate import estimate_seconds
-from manifests.expand import Want
-from manifests.plan import Action, Plan, Verb
+from manifests.plan import Plan, Verb
 
 
 def print_json(value: object) -> None:
@@ -33,8 +29,8 @@ def say_diagnostics(problems: Sequence[Diagnostic]) -> None:
         say(format_diagnostic(problem), stream=sys.stderr)
     errors = sum(p.severity == "error" for p in problems)
     warnings = len(problems) - errors
-    counts = [_count(errors, "error")] if errors else []
-    counts += [_count(warnings, "warning")] if warnings else []
+    counts = [counted(errors, "error")] if errors else []
+    counts += [counted(warnings, "warning")] if warnings else []
     if counts:
         say(", ".join(counts), stream=sys.stderr)
 
@@ -60,7 +56,7 @@ def error_facts(error: BaseException, code: int) -> dict[str, Any]:
     return {"message_type": "error", "exit_code": code, "problems": problems}
 
 
-def _count(number: int, thing: str) -> str:
+def counted(number: int, thing: str) -> str:
     return f"{number:,} {thing}{'' if number == 1 else 's'}"
 
 
@@ -72,147 +68,6 @@ def duration_words(seconds: float) -> str:
     return f"{seconds / 3600:.1f} h"
 
 
-# --- the call sheet ---
-
-
-def plan_facts(
-    plan: Plan, models: Mapping[str, ModelCard], profiles: Mapping[str, Profile], slots: int
-) -> dict[str, Any]:
-    """The answer of `plan --json`."""
-    return {
-        "message_type": "plan",
-        "plan": plan.digest,
-        "campaign": plan.campaign,
-        "service": plan.video_service,
-        "credits": plan.totals.model_dump(mode="json") | {"total": plan.totals.credits},
-        "per_shot": dict(plan.per_shot),
-        "actions": [a.model_dump(mode="json") for a in plan.actions],
-        "prices": _prices(plan, models),
-        "seconds_to_make": list(_times(plan, models, slots)),
-        "slots": slots,
-        "needs": _needs(plan, profiles),
-        "not_applied": list(plan.not_applied),
-        "notices": list(plan.notices),
-    }
-
-
-def call_sheet(
-    plan: Plan, models: Mapping[str, ModelCard], profiles: Mapping[str, Profile], slots: int, *, assumed: bool
-) -> list[str]:
-    """The plan as people read it."""
-    spot = plan.read_spot()
-    credits = "credits" if plan.paid else "play credits"
-    card = spot.graphics.end_card
-    parts = f" ({_count(len(spot.shots), 'shot')} and an end card)" if card else ""
-    screen = Decimal(plan.totals.screen_seconds)
-    lines = [
-        f"{plan.campaign}: {_count(len(spot.shots), 'shot')}, {screen:.1f} s on screen{parts}, {spot.generate.ratio}"
-    ]
-    lines += _rows(plan)
-    total, budget, spent = plan.totals.credits, plan.totals.budget, plan.totals.spent
-    so_far = f", {spent:,} spent" if spent else ""
-    dollars = f" = ${total / 100:.2f}" if plan.paid else ""
-    lines.append(
-        f"  total  {total:,} {credits}{dollars}     budget {budget:,}{so_far}, {budget - spent - total:,} left"
-    )
-    if plan.totals.up_to > total:
-        lines.append(
-            f"  up to  {plan.totals.up_to:,} with every retake that failures and bad pictures allow, within the budget"
-        )
-    takes_of = {w.id: w for w in plan.every_want if w.what == "take"}
-    planned = sum(takes_of[a.want].seconds for a in plan.actions if a.want in takes_of)
-    lines.append(f"  bought {planned} s of takes for {screen:.1f} s on screen")
-    lines += [f"  price: {price}" for price in _prices(plan, models)]
-    if plan.unfinished:
-        low, high = _times(plan, models, slots)
-        tier = "tier 1, assumed" if assumed else "from settings"
-        count = sum(a.verb in (Verb.BUY, Verb.COLLECT) for a in plan.actions)
-        span = (
-            duration_words(low)
-            if duration_words(low) == duration_words(high)
-            else f"{duration_words(low)} to {duration_words(high)}"
-        )
-        lines.append(f"  time:  {_count(count, 'purchase')}, {slots} at a time of each model ({tier}): {span}")
-    else:
-        lines.append("  nothing to buy")
-    lines += [f"  needs: {need}" for need in _needs(plan, profiles)]
-    if plan.not_applied:
-        lines.append(f"  not applied yet: {', '.join(plan.not_applied)}")
-    lines += [f"  note:  {notice}" for notice in plan.notices]
-    return lines
-
-
-def _rows(plan: Plan) -> list[str]:
-    wants = {w.id: w for w in plan.every_want}
-    rows = [("what", "made by", "numbers", "credits", "why")]
-    for group in _groups(plan.actions):
-        want, first = wants[group[0].want], group[0]
-        numbers = f"{first.number}" if len(group) == 1 else f"{first.number}-{group[-1].number}"
-        length = f" {want.seconds} s" if want.seconds else ""
-        rows.append(
-            (
-                f"{want.address} {want.what}",
-                f"{want.model}{length}, {want.mode}" if want.what == "take" else f"{want.model}{length}",
-                numbers,
-                f"{sum(a.credits for a in group):,}",
-                first.reason,
-            )
-        )
-    widths = [max(len(row[column]) for row in rows) for column in range(4)]
-    return [
-        f"  {what:<{widths[0]}}  {by:<{widths[1]}}  {numbers:<{widths[2]}}  {credits:>{widths[3]}}  {why}".rstrip()
-        for what, by, numbers, credits, why in rows
-    ]
-
-
-def _groups(actions: Iterable[Action]) -> list[list[Action]]:
-    """Neighbours that differ only in their number."""
-    groups: list[list[Action]] = []
-    for action in actions:
-        last = groups[-1][-1] if groups else None
-        if last and (last.want, last.verb, last.reason) == (action.want, action.verb, action.reason):
-            groups[-1].append(action)
-        else:
-            groups.append([action])
-    return groups
-
-
-def _prices(plan: Plan, models: Mapping[str, ModelCard]) -> list[str]:
-    used: dict[str, Want] = {w.model: w for w in plan.every_want}
-    prices = []
-    for name, want in sorted(used.items()):
-        price = models[name].price
-        if price.credits_per_second:
-            what = f"{price.credits_per_second}/s"
-        elif want.what == "still":
-            what = f"{want.credits} an image"
-        elif price.usd_per_1000_characters:
-            what = f"${price.usd_per_1000_characters} per 1,000 characters, at least 1 credit a line"
-        else:
-            what = f"{want.credits} each"
-        prices.append(f"{name} {what} ({price.source}, as of {price.as_of})")
-    return prices
-
-
-def _times(plan: Plan, models: Mapping[str, ModelCard], slots: int) -> tuple[int, int]:
-    low = estimate_seconds(plan.wants, plan.actions, models, slots, slow=False)
-    return low, estimate_seconds(plan.wants, plan.actions, models, slots, slow=True)
-
-
-def _needs(plan: Plan, profiles: Mapping[str, Profile]) -> list[str]:
-    spot = plan.read_spot()
-    take = next(w for w in plan.wants if w.what == "take")
-    needs = []
-    for wanted in spot.deliver:
-        profile = profiles[wanted.profile]
-        width, height = profile.sizes[wanted.ratio]
-        size = f"{take.width}×{take.height} → {width}×{height}"
-        verb = "upscale" if height > take.height else "scale"
-        change = ", the same frames shown at that rate" if profile.rate_change == "relabel" else ""
-        needs.append(f"{wanted.profile}: {verb} {size}; 24 → {float(profile.frame_rate):.5g} fps{change}")
-    return needs
-
-
 # --- a run ---
 
 
@@ -221,7 +76,7 @@ def run_header(plan: Plan) -> list[str]:
     purse = "credits" if plan.paid else "play credits"
     lines = [] if plan.paid else ["backlot: no vendor key is set, nothing will be spent"]
     most = f", up to {plan.totals.up_to:,} with retakes" if plan.totals.up_to > plan.totals.credits else ""
-    lines.append(f"{plan.campaign}: {_count(len(plan.purchases), 'purchase')}, {plan.totals.credits:,} {purse}{most}")
+    lines.append(f"{plan.campaign}: {counted(len(plan.purchases), 'purchase')}, {plan.totals.credits:,} {purse}{most}")
     if plan.not_applied:
         lines.append(f"not applied yet: {', '.join(plan.not_applied)}")
     return [*lines, *(f"note: {notice}" for notice in plan.notices)]
@@ -390,8 +245,8 @@ def rehearsal_facts(rows: Sequence[Any]) -> dict[str, Any]:
 def rehearsal_end(facts: Mapping[str, Any]) -> list[str]:
     wrong = f"breaches: seeds {', '.join(map(str, facts['breaches']))}" if facts["breaches"] else "no breach"
     return [
-        f"{_count(facts['seeds'], 'seed')}, {_count(facts['runs'], 'run')} of which {facts['kills']} were killed, "
-        f"{_count(sum(facts['faults'].values()), 'fault')} of {_count(len(facts['faults']), 'kind')}, "
-        f"{_count(facts['creates'], 'create')}; {facts['finished']} films finished; {facts['seconds_each']} s a seed",
+        f"{counted(facts['seeds'], 'seed')}, {counted(facts['runs'], 'run')} of which {facts['kills']} were killed, "
+        f"{counted(sum(facts['faults'].values()), 'fault')} of {counted(len(facts['faults']), 'kind')}, "
+        f"{counted(facts['creates'], 'create')}; {facts['finished']} films finished; {facts['seconds_each']} s a seed",
         wrong,
     ]

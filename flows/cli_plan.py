@@ -1,0 +1,131 @@
+"""Commands that look and touch nothing: `plan`, `status`, `explain`. Arguments in, exit code out."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from flows import views
+from flows.call_sheet import call_sheet, plan_facts
+from flows.cli_words import UsageError
+from flows.prepare import Prepared, make_plan, refuse_over_budget
+from infra.errors import BudgetExceededError
+from manifests.plan import Options
+
+Json = Annotated[bool, Parameter(name="--json", help="Answer in JSON.")]
+Manifest = Annotated[Path, Parameter(help="A manifest: one spot, its variants, or a campaign of several.")]
+Set = Annotated[tuple[str, ...], Parameter(name="--set", help="Override a value: --set budget.credits=900.")]
+Rebuy = Annotated[bool, Parameter(help="Buy again what may have been paid.")]
+
+
+def plan(
+    manifest: Manifest,
+    /,
+    *,
+    set_: Set = (),
+    out: Annotated[Path | None, Parameter(help="Write the plan to a file that `run` applies exactly.")] = None,
+    every: Annotated[bool, Parameter(name="--all", help="Every purchase on a line of its own.")] = False,
+    why: Annotated[str | None, Parameter(help="On which axes this shot depends, and what makes it so.")] = None,
+    compare: Annotated[
+        str | None, Parameter(help="The bill for several values: --compare model=gen4_turbo,gen4.5.")
+    ] = None,
+    diff: Annotated[str | None, Parameter(help="Only what would be paid again against that run, and why.")] = None,
+    rebuy_unknown: Rebuy = False,
+    detailed_exitcode: Annotated[bool, Parameter(help="Exit 10 when there is something to do.")] = False,
+    json: Json = False,
+) -> int:
+    """Print what would be bought, why, and what it costs. Calls no vendor.
+
+    Example: shotrunner plan manifests/examples/morning-30s.yaml
+
+    Exit: 0; with --detailed-exitcode 10 when there is something to do; 2 manifest; 5 over budget.
+    """
+    if sum(asked is not None for asked in (why, compare, diff, out)) > 1:
+        raise UsageError("--why, --compare, --diff and --out are questions of their own", remedy="ask one at a time")
+    options = Options(rebuy_unknown=rebuy_unknown)
+    prepared = make_plan(manifest, overrides=set_, options=options)
+    if out is not None:
+        from infra.files import place_file
+
+        text = prepared.plan.model_dump_json(by_alias=True, indent=1).encode()
+        place_file(out, None, lambda: text)
+    problem: BudgetExceededError | None = None
+    try:
+        refuse_over_budget(prepared.plan)
+    except BudgetExceededError as error:
+        problem = error
+    _show_plan(prepared, problem, every=every, json=json)
+    if problem is not None:
+        return problem.exit_code
+    return 10 if detailed_exitcode and prepared.plan.unfinished else 0
+
+
+def _show_plan(prepared: Prepared, problem: BudgetExceededError | None, *, every: bool, json: bool) -> None:
+    slots, checked = prepared.settings.concurrency, prepared.checked
+    if json:
+        facts = plan_facts(prepared.plan, checked, slots)
+        problems = views.error_facts(problem, problem.exit_code)["problems"] if problem else []
+        views.print_json(facts | {"drift": list(prepared.drift), "problems": problems})
+        return
+    views.say_diagnostics(checked.warnings)
+    for line in call_sheet(prepared.plan, checked, slots, assumed=slots == 1, every=every):
+        views.say(line)
+    for change in prepared.drift:
+        views.say(f"  changed since the lock: {change}; `run` stops until --accept-reference NAME")
+    if problem is not None:
+        views.say(str(problem), stream=sys.stderr)
+
+
+def status(manifest: Manifest, /, *, set_: Set = (), json: Json = False) -> int:
+    """Where every take stands, by what the store says, and how the last run ended.
+
+    Example: shotrunner status manifests/examples/morning-30s.yaml
+
+    Exit: 0; 2 manifest.
+    """
+    from flows.answers import status_facts, status_lines
+
+    facts = status_facts(make_plan(manifest, overrides=set_))
+    views.answer(facts, status_lines(facts), json=json)
+    return 0
+
+
+def explain(
+    manifest: Manifest,
+    shot: Annotated[str | None, Parameter(help="Only this shot's prompts.")] = None,
+    /,
+    *,
+    set_: Set = (),
+    json: Json = False,
+) -> int:
+    """Print the merged manifest with each value's origin, and both prompts of every shot.
+
+    Example: shotrunner explain manifests/examples/morning-30s.yaml pour
+
+    Exit: 0; 2 manifest or unknown shot.
+    """
+    from flows.answers import UnknownNameError, merged_values, prompts_of
+    from flows.checking import check_manifest
+
+    checked = check_manifest(manifest, set_)
+    prompts = prompts_of(checked)
+    if shot is not None and shot not in prompts:
+        raise UnknownNameError(f"no shot {shot!r}", remedy=f"there are {', '.join(prompts)}")
+    chosen = {name: told for name, told in prompts.items() if shot in (None, name)}
+    values = [] if shot else merged_values(checked)
+    lines = [f"{v.path}: {v.value}   [{v.origin}]" for v in values]
+    for name, told in chosen.items():
+        lines += [f"{name}, still: {told['still']}", f"{name}, video: {told['video']}"]
+    facts = {
+        "message_type": "explain",
+        "values": [{"path": v.path, "value": v.value, "origin": v.origin} for v in values],
+        "prompts": chosen,
+    }
+    views.answer(facts, lines, json=json)
+    return 0
+
+
+COMMANDS = (plan, status, explain)
