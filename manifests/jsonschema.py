@@ -13,7 +13,7 @@ from pydantic import BaseModel
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaMode, JsonSchemaValue, models_json_schema
 from pydantic_core import CoreSchema, core_schema
 
-from manifests.schema import PROMPT_FIELDS, Brand, Spot
+from manifests.schema import PROMPT_FIELDS, Brand, Campaign, Spot
 
 SCHEMA_FILE: Final = Path(__file__).with_name("manifest.schema.json")
 _BOUNDS = (("ge", "minimum"), ("gt", "exclusiveMinimum"), ("le", "maximum"), ("lt", "exclusiveMaximum"))
@@ -31,8 +31,8 @@ class _People(GenerateJsonSchema):
 
 
 def manifest_schema() -> dict[str, Any]:
-    """One schema for spots and brand kits; `kind` says which applies."""
-    kinds: dict[str, type[BaseModel]] = {"spot": Spot, "brand": Brand}
+    """One schema for spots, brand kits and campaigns; `kind` says which applies."""
+    kinds: dict[str, type[BaseModel]] = {"spot": Spot, "brand": Brand, "campaign": Campaign}
     mode: JsonSchemaMode = "validation"
     wanted = [(model, mode) for model in kinds.values()]
     _, definitions = models_json_schema(wanted, by_alias=True, schema_generator=_People)
@@ -40,7 +40,7 @@ def manifest_schema() -> dict[str, Any]:
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "shotrunner manifest",
-        "description": "A spot (what to make) or a brand kit (what spots share). Unknown keys are errors, except x-….",
+        "description": "A spot, a brand kit or a campaign of several spots. Unknown keys are errors, except x-….",
         "type": "object",
         "required": ["manifest", "kind"],
         "properties": {

@@ -1,7 +1,7 @@
 """People's YAML, read strictly: no YAML 1.1 traps, no duplicate keys, no tags, nothing without a line and a column.
 
-`load_spot` gives a checked manifest with its brand kit or raises `ManifestError` with every problem; `load_data` reads
-our own tables the same way. The only module that knows YAML. Reads files, never the network.
+Pages, brand kits and single variants, each with every problem at once; `manifests.campaign` puts them together.
+`load_data` reads our own tables the same way. The only module that knows YAML. Reads files, never the network.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from manifests.schema import Brand, Model, Spot
 from manifests.unbuilt import LATER_KINDS, brand_not_applied, not_applied
 from manifests.upgrade import upgrade_tree
 
-__all__ = ["FileUse", "LoadedSpot", "load_brand", "load_data", "load_spot", "parse_yaml", "read_spot"]
+__all__ = ["FileUse", "LoadedSpot", "load_brand", "load_data", "parse_yaml"]
 
 M = TypeVar("M", bound=Model)
 
@@ -57,30 +57,6 @@ _REMEDIES = (
     ("found unexpected end of stream", "a quote is not closed"),
     ("found undefined tag handle", "tags are not taken: remove the word that starts with `!`"),
 )
-
-
-def load_spot(path: Path, overrides: Sequence[str] = ()) -> LoadedSpot:
-    """The manifest, its brand kit and the files they name; raises ManifestError with everything that is wrong.
-
-    `overrides` are `--set` texts, `shots.pour.duration=5`. What is a warning is in `warnings`.
-    """
-    loaded, problems = read_spot(path, overrides)
-    if loaded is None or problems:
-        raise ManifestError(problems)
-    return loaded
-
-
-def read_spot(path: Path, overrides: Sequence[str] = ()) -> tuple[LoadedSpot | None, list[Diagnostic]]:
-    """The same for who goes on judging: what could be read, and its errors stage by stage. None when manifest or brand
-    kit make no sense even with misspelt keys put right; raises ManifestError only for a file that is no YAML at all."""
-    page = read_page(path, overrides)
-    problems = page.problems
-    tree = check_page(page.tree, "spot", problems)
-    if tree is None:
-        return None, sort_diagnostics(problems, page.shown)
-    brand = load_named_brand(page, tree, problems)
-    loaded, found = read_variant(page, tree, brand, problems)
-    return loaded, found
 
 
 @dataclass(slots=True)

@@ -630,8 +630,11 @@ def test_status_before_anything(shotrunner: Shotrunner) -> None:
     assert "0 of 520 play credits spent" in shotrunner("status", PRODUCT).out
     facts = shotrunner("status", PRODUCT, "--json").facts
     assert facts["rows"] == [
-        {"address": "hero", "what": "take", "wanted": 3, "states": {"new": 3}, "circled": None, "notes": []}
-    ]
+        {
+            "address": "hero", "what": "take", "wanted": 3, "model": "gen4.5", "fallback": False,
+            "states": {"new": 3}, "circled": None, "notes": [],
+        }
+    ]  # fmt: skip
     assert facts["last_run"] is None
     assert store_is_empty()
 
@@ -721,7 +724,7 @@ def test_verify_tells_every_measure_and_what_is_wrong(shotrunner: Shotrunner) ->
 def test_verify_against_an_unknown_profile(shotrunner: Shotrunner) -> None:
     answer = shotrunner("verify", "refs/kettle-on-worktop.jpg", "--profile", "cinema")
     assert answer.code == 2
-    assert "there are ctv-generic, master-4k, youtube-instream" in answer.err
+    assert "there are broadcast-eu, broadcast-us, ctv-generic, " in answer.err
 
 
 def test_verify_in_an_unknown_ratio(shotrunner: Shotrunner) -> None:

@@ -26,12 +26,12 @@ from infra.steps import StepRunner, step_key_of
 from infra.storage.memory import MemoryStore
 from manifests.diagnostics import Diagnostic
 from manifests.journal import BlobRef
-from manifests.load import load_spot
 from manifests.loaded import LoadedSpot
 from manifests.ratecard import load_profiles
 from manifests.schema import Captions, EndCard, Super
 from tasks.contrast import measure_contrast
 from tasks.graphics import draw_captions, draw_super
+from tests.films import load_spot
 
 EXAMPLES = Path(__file__).parents[2] / "manifests" / "examples"
 PROFILES = load_profiles()

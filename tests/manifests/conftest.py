@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from manifests.load import load_spot
 from manifests.loaded import LoadedSpot
+from tests.films import load_spot
 
 BRAND = """\
 manifest: 1

@@ -103,10 +103,10 @@ def in_ratio(ratio: str) -> dict[str, str]:
 
 
 def test_a_ratio_that_no_size_has(load_film: Load) -> None:
-    loaded = load_film(in_ratio("5:4"))
+    loaded = load_film(in_ratio("2:1"))
     found = [d for d in judge(loaded) if d.summary == "ratio not sold"]
     assert {d.address for d in found} == {"generate.ratio"}
-    assert {d.where.line for d in found} == {line(loaded, '  ratio: "5:4"')}
+    assert {d.where.line for d in found} == {line(loaded, '  ratio: "2:1"')}
     assert any("gen4.5" in d.detail and "16:9" in d.remedy for d in found)
     assert any("gen4_image" in d.detail for d in found)
 
@@ -118,16 +118,44 @@ def test_a_ratio_that_is_sold_from_an_image_only(load_film: Load) -> None:
     assert "generate.keyframe" in found.remedy
 
 
-def test_a_shot_longer_than_its_model_sells(load_film: Load) -> None:
-    loaded = load_film({"duration: 6\n": "duration: 10\n"})
-    found = only(loaded)
+def test_a_shot_longer_than_thirty_seconds(load_film: Load) -> None:
+    loaded = load_film({"duration: 6\n": "duration: 30.5\n"})
+    (found,) = [d for d in judge(loaded) if d.severity == "error"]
     assert found.address == "shots.pour.duration"
-    assert found.where.line == line(loaded, "duration: 10")
-    assert "10.208 s" in found.detail
+    assert found.where.line == line(loaded, "duration: 30.5")
+    assert "30.708 s" in found.detail
     assert "5 for dissolves" in found.detail
-    assert "whole seconds from 2 to 10" in found.detail
+    assert "at most 30 s" in found.detail
     assert "continues: pour" in found.remedy
-    assert "segments" in found.remedy
+
+
+def test_an_in_point_that_would_buy_minutes(load_film: Load) -> None:
+    found = only(load_film({"duration: 6\n": "duration: 6\n    in: 31\n"}))
+    assert (found.summary, found.severity) == ("too long a shot", "error")
+    assert "37.208 s" in found.detail
+
+
+def test_a_long_shot_is_filmed_in_segments(load_film: Load) -> None:
+    assert judge(load_film({"duration: 6\n": "duration: 25\n"})) == []
+    found = only(load_film({"duration: 6\n": "duration: 30\n"}))
+    assert (found.summary, found.severity, found.address) == ("long chain", "warning", "shots.pour.duration")
+    assert "4 segments of at most 10 s" in found.detail
+    assert judge(load_film({"duration: 6\n": "duration: 30\n    allow_long_chain: true\n"})) == []
+
+
+def test_a_transition_never_reaches_over_a_seam(load_film: Load) -> None:
+    long = {"duration: 5\n": "duration: 11\n", "duration: 6\n": "duration: 8\n"}
+    assert judge(load_film({**long, "duration: 0.4}": "duration: 4}"})) == []
+    found = only(load_film({**long, "duration: 0.4}": "duration: 8}"}))
+    assert (found.address, found.severity) == ("edit.transitions", "error")
+    assert "two segments of `dawn`" in found.detail
+
+
+def test_each_segment_must_be_sold_by_the_fallback_too(load_film: Load) -> None:
+    long = {"duration: 6\n": "duration: 12\n", "  takes: 3\n": "  takes: 3\n  retry: {fallback: veo3.1}\n"}
+    assert judge(load_film(long)) == []
+    found = only(load_film({**long, "duration: 6\n": "duration: 19.7\n"}))
+    assert (found.summary, found.address) == ("fallback cannot film a shot", "generate.retry.fallback")
 
 
 def test_ten_seconds_without_a_dissolve_are_sold(load_film: Load) -> None:

@@ -294,7 +294,7 @@ ERRORS = [
     case(
         {"  - id: pour\n": "  - id: pour\n    continus: dwn\n"},
         "film.yaml:23:5: shots.pour.continus: unknown key `continus`; did you mean `continues`?",
-        "    allowed here: id, duration, prompt, references, start_image, end_image, continues, avoid, check, motion, cuts, lettering, model, takes, seed, clip, source_audio, mode",
+        "    allowed here: id, duration, prompt, references, start_image, end_image, continues, avoid, check, motion, cuts, lettering, model, takes, seed, clip, source_audio, mode, in, varies_by, when, reframe, allow_long_chain",
         "film.yaml:23:15: shots.pour.continues: unknown shot `dwn`; did you mean `dawn`?",
         "    shots: dawn, pour",
     ),

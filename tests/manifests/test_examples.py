@@ -11,10 +11,11 @@ import pytest
 
 from manifests.capability import check_capability
 from manifests.lint import lint_spot
-from manifests.load import load_brand, load_spot
+from manifests.load import load_brand
 from manifests.ratecard import load_models, load_profiles
 from manifests.starter import BRAND_PATH, KINDS, Kind, starter_brand, starter_images, starter_text
 from manifests.timing import film_frames
+from tests.films import load_spot
 
 EXAMPLES = Path(__file__).parents[2] / "manifests" / "examples"
 SPOTS = ("film-three-places", "morning-30s", "product-10s")
@@ -91,7 +92,8 @@ def test_a_starter_says_how_to_go_on() -> None:
 def test_reading_a_manifest_imports_nothing_slow() -> None:
     """`plan` has one second in all; the orchestrator alone takes longer to import."""
     code = (
-        "import sys; from pathlib import Path; from manifests.load import load_spot; load_spot(Path(sys.argv[1]));"
+        "import sys; from pathlib import Path; from manifests.campaign import load_campaign;"
+        "load_campaign(Path(sys.argv[1]));"
         "sys.exit(bool({'prefect', 'httpx', 'boto3', 'moviepy', 'numpy'} & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", code, str(EXAMPLES / "morning-30s.yaml")], check=False)

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from manifests.films import Source, Variant
 from manifests.finish import DeliverableIndex, Finished, finish_inputs, finish_key
 from manifests.loaded import LoadedSpot
 from manifests.plan import FilePin, Plan, Totals
@@ -15,7 +16,7 @@ from manifests.ratecard import load_profiles
 Film = Callable[..., LoadedSpot]
 PROFILE = load_profiles()["youtube-instream"]
 STEPS = {"conform": 1, "stitch": 1}
-BOUGHT = {"dawn/take": "1" * 64, "pour/take": "2" * 64, "vo1/line": "3" * 64}
+BOUGHT = {"dawn/take": "1" * 64, "pour/take": "2" * 64, "vo1/line": "3" * 64, "pour-1/effect": "4" * 64}
 
 
 def plan_of(film: LoadedSpot, files: tuple[str, ...] = (), **changes: Any) -> Plan:
@@ -23,6 +24,7 @@ def plan_of(film: LoadedSpot, files: tuple[str, ...] = (), **changes: Any) -> Pl
     fields: dict[str, Any] = {
         "campaign": "film", "manifest": "film.yaml", "manifest_digest": "m", "lock_digest": "l", "rate_card": "r",
         "ledger_position": "p", "positions": {}, "spot": film.spot.model_dump(mode="json", by_alias=True),
+        "sources": (Source(data=film.spot.model_dump(mode="json", by_alias=True, exclude_none=True)),),
         "brand": film.brand.model_dump(mode="json", by_alias=True), "files": pins, "video_service": "runway",
         "sound_service": "elevenlabs", "wants": (), "actions": (),
         "totals": Totals(credits=0, up_to=0, spent=0, budget=1, bought_seconds=0, screen_seconds="1"),
@@ -31,8 +33,21 @@ def plan_of(film: LoadedSpot, files: tuple[str, ...] = (), **changes: Any) -> Pl
     return Plan(**{**fields, **changes})
 
 
+def only_film(plan: Plan) -> Variant:
+    (variant,) = plan.variants
+    return variant
+
+
 def key_of(plan: Plan, **changes: Any) -> str:
-    given = {"inputs": finish_inputs(plan, BOUGHT), "profile": PROFILE, "ratio": "16:9", "version": 1, "steps": STEPS}
+    film = only_film(plan)
+    given = {
+        "variant": film,
+        "inputs": finish_inputs(plan, film, BOUGHT, {}),
+        "profile": PROFILE,
+        "ratio": "16:9",
+        "version": 1,
+        "steps": STEPS,
+    }
     return finish_key(plan, **{**given, **changes})
 
 
@@ -93,7 +108,8 @@ def test_files_that_are_shown_or_heard_are_inputs_with_the_papers_and_references
         "sound.music.file",
         "sound.effects[0].file",
     )
-    inputs = finish_inputs(plan_of(load_film(), names), BOUGHT)
+    plan = plan_of(load_film(), names)
+    inputs = finish_inputs(plan, only_film(plan), BOUGHT, {})
     assert set(inputs) == {*BOUGHT, *names[1:]}
 
 

@@ -17,11 +17,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from manifests.diagnostics import Diagnostic, ManifestError, Where, format_diagnostic, sort_diagnostics
-from manifests.load import MAX_BYTES, load_brand, load_data, load_spot, parse_yaml
+from manifests.load import MAX_BYTES, load_brand, load_data, parse_yaml
 from manifests.loaded import LoadedSpot
 from manifests.nodes import Map, Scalar, to_data
 from manifests.unbuilt import NOT_APPLIED
 from manifests.upgrade import upgrade_tree
+from tests.films import load_spot
 
 Load = Callable[..., LoadedSpot]
 
@@ -461,7 +462,7 @@ def test_a_licence_that_ends_before_the_flight(load_film: Load) -> None:
 
 
 SETTING_EVERYTHING = {
-    "name: film\n": "name: film\ncopy: copy/film.yaml\nnaming: '{brand}_{name}'\n",
+    "name: film\n": "name: film\nnaming: '{brand}_{name}'\n",
     "  takes: 3\n": "  takes: 3\n  drafts: {takes: 1}\n  retry: {on_moderation: fallback, fallback: gen4_turbo}\n",
     "  - id: dawn\n": "  - id: dawn\n    end_image: kettle\n    source_audio: keep\n",
     "between: [dawn, pour], duration: 0.4}\n": "between: [dawn, pour], kind: wipe}\n  match: {colour: to-first-shot, grain: unify}\n",
@@ -475,14 +476,12 @@ SETTING_EVERYTHING = {
 
 def test_every_key_that_does_nothing_is_listed(load_film: Load) -> None:
     assert load_film(SETTING_EVERYTHING).not_applied == (
-        "copy",
         "drafts",
         "shots.dawn.end_image",
         "shots.dawn.source_audio",
         "edit.match.colour",
         "edit.match.grain",
         "sound.voiceover.fit.otherwise",
-        "graphics.captions.burn",
         "graphics.disclosure",
         "compliance.claims",
         "review.drafts",

@@ -93,7 +93,7 @@ SLIPS = [
     case(
         {"    duration: 5\n": "    durration: 5\n"},
         "film.yaml:14:5: shots.dawn.durration: unknown key `durration`; did you mean `duration`?",
-        "    allowed here: id, duration, prompt, references, start_image, end_image, continues, avoid, check, motion, cuts, lettering, model, takes, seed, clip, source_audio, mode",
+        "    allowed here: id, duration, prompt, references, start_image, end_image, continues, avoid, check, motion, cuts, lettering, model, takes, seed, clip, source_audio, mode, in, varies_by, when, reframe, allow_long_chain",
     ),
     case({"    duration: 5\n": ""}, "film.yaml:13:5: shots.dawn: missing key `duration`"),
     case(
@@ -141,11 +141,6 @@ SLIPS = [
         "    keep `text`, or the five fields",
     ),
     case(
-        {"kind: spot\n": "kind: campaign\n"},
-        "film.yaml:2:7: kind: `kind: campaign` is not built yet",
-        "    run its spots one by one",
-    ),
-    case(
         {"kind: spot\n": "kind: schedule\n"},
         "film.yaml:2:7: kind: `kind: schedule` is not built yet",
         "    start the manifest that it names yourself",
@@ -154,7 +149,7 @@ SLIPS = [
     case(
         {"kind: spot\n": "kind: spt\n"},
         "film.yaml:2:7: kind: unknown kind `spt`; did you mean `spot`?",
-        "    kinds: spot, brand",
+        "    kinds: spot, brand, campaign",
     ),
     case({"kind: spot\n": ""}, "film.yaml:1:1: missing key `kind`"),
     case(
@@ -174,14 +169,13 @@ SLIPS = [
         "film.yaml:3:7: name: `My Film` must be lower-case letters, digits and dashes, at most 63, such as alder-morning-30s",
     ),
     case(
-        {"name: film\n": "name: film\nvariants: {axes: {locale: [en-GB]}}\n"},
-        "film.yaml:4:1: variants: `variants` is not built yet",
-        "    write one spot for each variant; equal shots are bought once all the same",
+        {"name: film\n": "name: film\nvariants: {axes: {locale: [english]}}\n"},
+        "film.yaml:4:28: variants.axes.locale[0]: `english` must be a full language tag, such as en-GB",
     ),
     case(
         {"      mood: soft window light from the left\n": "      mood: ${hook.mood} light\n"},
-        "film.yaml:21:13: shots.dawn.prompt.mood: `${…}` is not built yet: it comes with variants",
-        "    write the value out",
+        "film.yaml:21:13: shots.dawn.prompt.mood: `${hook.mood}`: no axis `hook`",
+        "    there is no `variants` block",
     ),
     case(
         {"  kettle: {kind: object": "  Kettle: {kind: object"},
