@@ -75,15 +75,13 @@ async def apply_plan(production: Production) -> list[Finished]:
     shots: dict[str, asyncio.Task[Circled]] = {}
     for film, _ in spoken:  # a film that cannot be spoken asks for no picture
         for cut in film.cut.shots:
-            address = film.variant.shot(cut.id)
-            if address not in shots:
-                shots[address] = asyncio.create_task(_shot(production, address, shots), name=address)
+            _begin(production, film.variant.shot(cut.shot, cut.segment), shots)
     bought = Purchases(production)
     sounds: list[asyncio.Task[Sounds]] = []
     finishing: list[asyncio.Task[Finished]] = []
     for film, lines in spoken:
         heard = asyncio.create_task(_sounds(film, lines, bought), name="sounds")
-        seen = {cut.id: shots[film.variant.shot(cut.id)] for cut in film.cut.shots}
+        seen = {cut.id: shots[film.variant.shot(cut.shot, cut.segment)] for cut in film.cut.shots}
         sounds.append(heard)
         finishing += [
             asyncio.create_task(finish_deliverable(film, wanted, seen, heard), name=wanted.profile)
@@ -99,8 +97,17 @@ async def apply_plan(production: Production) -> list[Finished]:
     return [o for o in outcomes if isinstance(o, Finished)]
 
 
+def _begin(production: Production, address: str, shots: dict[str, asyncio.Task[Circled]]) -> None:
+    """One task for each shot or segment, however many films show it, or start on it without showing it."""
+    if address not in shots:
+        for needed in production.want(f"{address}/take").needs:
+            if needed.endswith("/take"):
+                _begin(production, needed.rpartition("/")[0], shots)
+        shots[address] = asyncio.create_task(_shot(production, address, shots), name=address)
+
+
 async def _shot(production: Production, address: str, shots: dict[str, asyncio.Task[Circled]]) -> Circled:
-    """Stills first where the shot starts on one; a continued shot waits for the take that it continues."""
+    """Stills first where the shot starts on one; a continued shot and a later segment wait for the take before."""
     pictures: dict[str, str] = {}
     trims: dict[str, int] = {}
     still = None

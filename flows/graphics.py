@@ -104,7 +104,7 @@ def shared_borders(films: Sequence[Production]) -> dict[tuple[str, int, int], tu
     found: dict[tuple[str, int, int], set[int]] = {}
     for film in films:
         for cut in film.cut.shots:
-            key = (film.variant.shot(cut.id), cut.in_frame, cut.shown)
+            key = (film.variant.shot(cut.shot, cut.segment), cut.in_frame, cut.shown)
             found.setdefault(key, set()).update(borders(film, cut.start, cut.shown))
     return {key: tuple(sorted(frames)) for key, frames in found.items()}
 

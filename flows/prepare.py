@@ -56,6 +56,7 @@ from manifests.plan import (
     totals_of,
 )
 from manifests.ratecard import rate_card_date, rate_card_digest
+from manifests.seams import tell_segments
 from manifests.timing import cut_of
 from manifests.tiny import shrink_wants
 
@@ -241,8 +242,8 @@ def _screen_frames(checked: Checked) -> int:
 
 
 def _spent_on(spending: Spending, wants: Sequence[Want]) -> dict[str, int]:
-    shots = sorted({want.address for want in wants if want.what in ("still", "take")})
-    return {shot: used for shot in shots if (used := spending.total_of(shot=shot_of(shot)))}
+    shots = sorted({shot_of(want.address) for want in wants if want.what in ("still", "take")})
+    return {shot: used for shot in shots if (used := spending.total_of(shot=shot))}
 
 
 def _wanted_before(store: ObjectStore, campaign: str) -> dict[str, Want]:
@@ -261,6 +262,7 @@ def _notices(checked: Checked, services: Services) -> tuple[str, ...]:
         if shot.references and (shot.continues or shot.start_image):
             start = f"continues {shot.continues}" if shot.continues else f"starts on {shot.start_image}"
             notices.append(f"{shot.id}: {start}, so its references ({', '.join(shot.references)}) are not sent")
+    notices += tell_segments(checked.campaign, checked.models)
     notices += [cut.hint for cut in checked.cut.shots if cut.hint]
     return tuple(notices)
 

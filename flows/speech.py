@@ -87,4 +87,4 @@ async def _lines_of(film: Production, booth: _Booth) -> list[SpokenTake] | None:
 
 def _room_end(film: Production, at: str) -> int:
     """The film frame at which a line that hangs on `at` has to be over: the end of its shot, on paper."""
-    return next((s.cue + s.screen for s in film.cut.shots if s.id == at), film.cut.frames)
+    return next((s.cue + s.screen for s in film.cut.whole_shots if s.id == at), film.cut.frames)

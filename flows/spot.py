@@ -17,6 +17,7 @@ from manifests.finish import DeliverableIndex, Finished, finish_inputs, said_inp
 from manifests.journal import BlobRef, StepResult
 from manifests.naming import slate
 from manifests.schema import Deliver
+from manifests.timing import ShotCut
 from tasks import deliver as delivery
 from tasks.conform import conform
 from tasks.mix import mix
@@ -44,7 +45,7 @@ async def finish_deliverable(
     supers = asyncio.ensure_future(draw_supers(production, profile, ratio, name))
     card = asyncio.ensure_future(draw_end_card(production, profile, ratio, name))
     clips = asyncio.gather(
-        *(_clip(production, cut.id, shots[cut.id], profile, wanted.ratio) for cut in production.cut.shots)
+        *(_clip(production, cut, shots[cut.id], profile, wanted.ratio) for cut in production.cut.shots)
     )
     parts: list[asyncio.Future[Any]] = [supers, card, clips]
     try:
@@ -107,21 +108,26 @@ def used_inputs(production: Production, circled: Mapping[str, Circled], heard: S
     """The digest of everything that is seen or heard: takes and sounds by want id, files by their place in the YAML;
     and of what people said of a take, which its sidecar tells."""
     variant = production.variant
-    bought = {f"{variant.shot(shot)}/take": c.result.blob.sha256 for shot, c in circled.items()}
+    bought = {
+        f"{variant.shot(cut.shot, cut.segment)}/take": circled[cut.id].result.blob.sha256
+        for cut in production.cut.shots
+    }
     bought |= {f"{variant.line(take.line.id)}/line": take.bought.sha256 for take in heard.lines}
     bought |= {want: blob.sha256 for want, blob in heard.bought_effects.items()}
     said = said_inputs({p.want.id: p.selection for c in circled.values() for p in (c, c.still) if p is not None})
     return finish_inputs(production.plan, variant, bought, said)
 
 
-async def _clip(production: Production, shot: str, task: asyncio.Task[Circled], profile: Profile, ratio: str) -> Clip:
+async def _clip(
+    production: Production, cut: ShotCut, task: asyncio.Task[Circled], profile: Profile, ratio: str
+) -> Clip:
+    """A shot, or one segment: its doubled frame is left out, so that segments join as two clips with a plain cut do."""
     circled = await asyncio.shield(task)  # a film that cannot be finished must not end the buying of a shot
-    cut = production.cut.shot(shot)
-    label = slate(production.plan.campaign, shot, profile.name, "conform")
+    label = slate(production.plan.campaign, cut.id, profile.name, "conform")
     made = await conform(
         label, production, circled.result.blob, in_frame=cut.in_frame + circled.trim, frames=cut.shown,
         profile=profile, ratio=ratio, ceiling=production.spot.generate.upscale.to,
-        idr=production.borders[production.variant.shot(shot), cut.in_frame, cut.shown],
+        idr=production.borders[production.variant.shot(cut.shot, cut.segment), cut.in_frame, cut.shown],
     )  # fmt: skip
     return clip_of(made, cut.start)
 

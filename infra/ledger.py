@@ -31,8 +31,8 @@ from manifests.naming import (
     ledger_key,
     ledger_prefix,
     ledgers_prefix,
-    parse_address,
     parse_take_record_key,
+    shot_address,
     take_prefix,
     take_record_key,
 )
@@ -273,9 +273,9 @@ def account_of(movement: Intent | LedgerEntry) -> Account:
 
 
 def shot_of(address: str) -> str:
-    """`pour@en.2/take-1` is money for `pour`."""
+    """`pour@en.2/take-1` is money for `pour@en`: one shot at the values it depends on, all segments together."""
     try:
-        return parse_address(address).shot
+        return shot_address(address)
     except ValueError:  # written by a version that names shots otherwise: it stays by itself
         return address
 

@@ -349,6 +349,7 @@ async def _vendors(
             latency=settings.backlot_latency,
             concurrency=max(settings.concurrency, media_jobs(settings)),
             faults=load_faults(settings.backlot_faults) if settings.backlot_faults else (),
+            picture_scale=plan.options.picture_scale,
         )
         own = await asyncio.to_thread(backlot.start)
         events.emit("backlot", url=own)

@@ -5,7 +5,7 @@ Judges by the tables alone. What a service really answers may differ, so outputs
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
 from fractions import Fraction
 
@@ -16,7 +16,10 @@ from manifests.loaded import LoadedSpot
 from manifests.placement import check_deliver
 from manifests.prompts import compose_still, compose_video, prompt_units
 from manifests.ratecard import find_endpoint, native_size, still_size
+from manifests.reframing import filmed_ratio
 from manifests.schema import Shot
+from manifests.seams import check_seams
+from manifests.segments import LONGEST_PICTURE, LONGEST_SHOT, Segment
 from manifests.timing import FILM_RATE, ShotCut, cut_of
 
 __all__ = ["ImageFacts", "check_capability", "check_images", "first_frame_of"]
@@ -28,11 +31,12 @@ TEXT, IMAGE, STILL = "/v1/text_to_video", "/v1/image_to_video", "/v1/text_to_ima
 def check_capability(
     loaded: LoadedSpot, models: Mapping[str, ModelCard], profiles: Mapping[str, Profile]
 ) -> list[Diagnostic]:
-    """Errors only, in the order of the manifest's blocks."""
+    """In the order of the manifest's blocks. Errors, but for a long chain of segments, which is warned of."""
     found = list(_check_generate(loaded, models))
     cut = cut_of(loaded.spot, models)
-    for shot, shot_cut in zip(loaded.spot.shots, cut.shots, strict=True):
-        found += _check_shot(loaded, shot, shot_cut, models)
+    for shot in loaded.spot.shots:
+        found += _check_shot(loaded, shot, cut.shot(shot.id), models, cut.segments[shot.id])
+        found += check_seams(loaded, shot, cut, models)
     found += _check_sound(loaded, models)
     found += check_deliver(loaded, profiles, cut.frames)
     return list(dict.fromkeys(found))
@@ -122,7 +126,11 @@ def _ratios_sold(card: ModelCard, path: str) -> str:
 
 
 def _check_shot(
-    loaded: LoadedSpot, shot: Shot, shot_cut: ShotCut, models: Mapping[str, ModelCard]
+    loaded: LoadedSpot,
+    shot: Shot,
+    shot_cut: ShotCut,
+    models: Mapping[str, ModelCard],
+    segments: Sequence[Segment],
 ) -> Iterator[Diagnostic]:
     generate = loaded.spot.generate
     card = _usable(models, shot.model or generate.model, "video")
@@ -139,13 +147,13 @@ def _check_shot(
     yield from _check_length(loaded, shot, shot_cut, card)
     yield from _check_first_frame(loaded, shot, card)
     yield from _check_draft(loaded, shot, models)
-    yield from _check_fallback(loaded, shot, shot_cut, card, models)
+    yield from _check_fallback(loaded, shot, segments, card, models)
     if shot.end_image is not None:
         yield from _check_end_image(loaded, shot, card, models)
 
 
 def _check_fallback(
-    loaded: LoadedSpot, shot: Shot, shot_cut: ShotCut, card: ModelCard, models: Mapping[str, ModelCard]
+    loaded: LoadedSpot, shot: Shot, segments: Sequence[Segment], card: ModelCard, models: Mapping[str, ModelCard]
 ) -> Iterator[Diagnostic]:
     """The other model must be able to film the shot: found out now, not when the first one has failed."""
     name, path = loaded.spot.generate.retry.fallback, "generate.retry.fallback"
@@ -153,10 +161,11 @@ def _check_fallback(
     if other is None:
         return
     endpoint = TEXT if first_frame_of(loaded, shot) is None else IMAGE
-    if native_size(other, endpoint, loaded.spot.generate.ratio) is None:
-        detail = f"`{other.id}` sells no {loaded.spot.generate.ratio} on {endpoint}, which `{shot.id}` would need"
+    ratio = filmed_ratio(loaded.spot, shot)
+    if native_size(other, endpoint, ratio) is None:
+        detail = f"`{other.id}` sells no {ratio} on {endpoint}, which `{shot.id}` would need"
         yield _error(loaded, path, "fallback cannot film a shot", detail)
-    needed = Fraction(shot_cut.frames_needed, FILM_RATE)
+    needed = Fraction(max(segment.needed for segment in segments), FILM_RATE)
     if other.seconds is None or other.seconds.shortest(needed) is None:
         detail = f"`{other.id}` sells no {float(needed):.3g} s for `{shot.id}`: it sells {_lengths(other)}"
         yield _error(loaded, path, "fallback cannot film a shot", detail)
@@ -186,14 +195,11 @@ def _check_length(loaded: LoadedSpot, shot: Shot, shot_cut: ShotCut, card: Model
             missing = shot_cut.frames_needed - shot.clip * FILM_RATE
             detail = f"{shot.clip} s are {missing} frames short: the cut needs {shot_cut.frames_needed}{why}"
             yield _error(loaded, path, "clip too short", detail, "remove `clip`, or shorten the shot")
-    elif not card.seconds.sells(shot_cut.seconds_to_buy):
+    elif shot.duration > LONGEST_SHOT or shot_cut.frames_needed > LONGEST_PICTURE * FILM_RATE:
         seconds = f"{Decimal(shot_cut.frames_needed) / FILM_RATE:.3f}".rstrip("0").rstrip(".")
-        detail = f"needs {seconds} s of picture{why}; `{card.id}` sells {_lengths(card)}"
-        remedy = (
-            f"a shot longer than its model sells is not made of segments yet: split it in two shots, the second with "
-            f"`continues: {shot.id}`"
-        )
-        yield _error(loaded, f"shots.{shot.id}.duration", "longer than sold", detail, remedy)
+        detail = f"needs {seconds} s of picture{why}; a shot is filmed for at most {LONGEST_SHOT} s"
+        remedy = f"split it in two shots; the second may have `continues: {shot.id}`"
+        yield _error(loaded, f"shots.{shot.id}.duration", "too long a shot", detail, remedy)
 
 
 def _why_longer(shot_cut: ShotCut) -> str:

@@ -20,9 +20,11 @@ from manifests.loaded import LoadedCampaign, LoadedSpot
 from manifests.policy import fallback_classes
 from manifests.prompts import compose_still, compose_video
 from manifests.ratecard import native_size, price_effect, price_speech, price_still, price_take, still_size
+from manifests.reframing import filmed_ratio
 from manifests.schema import Shot
+from manifests.segments import Segment
 from manifests.spoken import spoken_text
-from manifests.timing import FILM_RATE, Cut, ShotCut, cut_of
+from manifests.timing import FILM_RATE, Cut, cut_of, picture_frames
 
 OUT_FRAME = "out-frame/1"  # step and version: a new ffmpeg must not change what a continued shot is called
 SPEECH_FORMAT = "mp3_44100_128"  # sold on every plan of the vendor (audio sheet §1.3)
@@ -103,7 +105,7 @@ def expand_campaign(
     """Every want of every variant of every spot, each once, and after what it needs. A shot is bought as long as the
     longest of its variants shows it."""
     wants: dict[str, Want] = {}
-    needed = frames_needed(campaign, models)
+    needed = frames_needed(campaign)
     for source in campaign.sources:
         for variant, loaded in source.parts:
             longest = {shot.id: needed.get(variant.shot(shot.id), 0) for shot in loaded.spot.shots}
@@ -113,14 +115,14 @@ def expand_campaign(
     return tuple(wants.values())
 
 
-def frames_needed(campaign: LoadedCampaign, models: Mapping[str, ModelCard]) -> dict[str, int]:
-    """Frames of a take by the shot's address; cut-downs only show what others buy."""
+def frames_needed(campaign: LoadedCampaign) -> dict[str, int]:
+    """Frames of its picture by the shot's address; cut-downs only show what others buy."""
     needed: dict[str, int] = {}
     for source in campaign.sources:
         for variant, loaded in source.parts if not source.source.takes_of else ():
-            for shot in cut_of(loaded.spot, models).shots:
-                address = variant.shot(shot.id)
-                needed[address] = max(needed.get(address, 0), shot.frames_needed)
+            for shot, frames in picture_frames(loaded.spot).items():
+                address = variant.shot(shot)
+                needed[address] = max(needed.get(address, 0), frames)
     return needed
 
 
@@ -136,84 +138,115 @@ def expand_spot(
     its name, which is its path in the YAML and what that depends on. The manifest has been checked: nothing here is
     refused. A cut-down wants no pictures of its own."""
     wants = [*_speech(loaded, models, services, variant), *_effects(loaded, models, services, variant)]
-    shots = {shot.id: shot for shot in loaded.spot.shots}
-    for shot_cut in cut.shots if not variant.source.takes_of else ():
-        wants += _pictures(loaded, shots[shot_cut.id], shot_cut, cut, models, pins, services, variant)
+    for shot in loaded.spot.shots if not variant.source.takes_of else ():
+        film = _Filming(loaded, shot, cut, models, pins, services, variant)
+        for segment in cut.segments[shot.id]:
+            wants += film.wants(segment)
     return tuple(wants)
 
 
-def _pictures(
-    loaded: LoadedSpot,
-    shot: Shot,
-    shot_cut: ShotCut,
-    cut: Cut,
-    models: Mapping[str, ModelCard],
-    pins: Mapping[str, str],
-    services: Services,
-    variant: Variant,
-) -> Iterator[Want]:
-    spot, generate = loaded.spot, loaded.spot.generate
-    card = models[shot.model or generate.model]
-    base_seed = generate.seed if shot.seed is None else shot.seed
-    retry = {"attempts": generate.retry.attempts, "rerolls": generate.retry.rerolls}
-    address = variant.shot(shot.id)
-    start: Mapping[str, Any] | None = None
-    if shot.continues is not None:
-        before = next(c for c in cut.shots if c.id == shot.continues)
-        start = {"from": f"{variant.shot(shot.continues)}/take", "what": "out-frame", "frame": before.out_frame}
-    elif shot.start_image is not None:
-        start = {"sha256": pins[variant.file(f"references.{shot.start_image}.file")]}
-    elif generate.keyframe is not None:
-        start = {"from": f"{address}/still", "what": "circled-still"}
-        still = models[generate.keyframe.model]
-        ratio = still_size(still, generate.ratio)
+@dataclass(frozen=True)
+class _Filming:
+    """One shot of one variant, and everything that its requests are made from."""
+
+    loaded: LoadedSpot
+    shot: Shot
+    cut: Cut
+    models: Mapping[str, ModelCard]
+    pins: Mapping[str, str]
+    services: Services
+    variant: Variant
+
+    @property
+    def base_seed(self) -> int:
+        return self.loaded.spot.generate.seed if self.shot.seed is None else self.shot.seed
+
+    @property
+    def retries(self) -> dict[str, int]:
+        retry = self.loaded.spot.generate.retry
+        return {"attempts": retry.attempts, "rerolls": retry.rerolls}
+
+    @property
+    def ratio(self) -> str:
+        return filmed_ratio(self.loaded.spot, self.shot)
+
+    def wants(self, segment: Segment) -> Iterator[Want]:
+        """The still where it starts on one, then the take."""
+        shot, generate = self.shot, self.loaded.spot.generate
+        address = self.variant.shot(shot.id, segment.number)
+        start: Mapping[str, Any] | None = None
+        if segment.doubled:
+            before = self.cut.segments[shot.id][segment.number - 2]
+            start = _out_frame(self.variant.shot(shot.id, before.number), before.needed - 1)
+        elif shot.continues is not None:
+            last = self.cut.parts(shot.continues)[-1]
+            start = _out_frame(self.variant.shot(shot.continues, last.segment), last.out_frame)
+        elif shot.start_image is not None:
+            start = {"sha256": self._pin(shot.start_image)}
+        elif generate.keyframe is not None:
+            start = {"from": f"{address}/still", "what": "circled-still"}
+            yield self._still(address, self.models[generate.keyframe.model], generate.keyframe.options)
+        take = self._take(address, segment, start)
+        other = generate.retry.fallback
+        if other is None or other == take.model:
+            yield take
+            return
+        classes = fallback_classes(on_moderation=generate.retry.on_moderation == "fallback")
+        fallback = _from_model(take, self.models[other], self.ratio, self.base_seed)
+        yield take.model_copy(update={"fallback": fallback, "fallback_after": classes})
+
+    def _pin(self, reference: str) -> str:
+        return self.pins[self.variant.file(f"references.{reference}.file")]
+
+    def _still(self, address: str, card: ModelCard, options: int) -> Want:
+        ratio = still_size(card, self.ratio)
         if ratio is None:  # checked before: see manifests.capability
-            raise ValueError(f"{still.id} sells no {generate.ratio}")
+            raise ValueError(f"{card.id} sells no {self.ratio}")
         body: dict[str, Any] = {
-            "model": still.id,
-            "promptText": compose_still(shot, loaded.brand),
+            "model": card.id,
+            "promptText": compose_still(self.shot, self.loaded.brand),
             "ratio": ratio,
         }
-        if shot.references:
+        if self.shot.references:
             body["referenceImages"] = [
-                {"uri": {"sha256": pins[variant.file(f"references.{name}.file")]}, "tag": name}
-                for name in shot.references
+                {"uri": {"sha256": self._pin(name)}, "tag": name} for name in self.shot.references
             ]
         width, height = (int(n) for n in ratio.split(":"))
-        yield Want(
-            id=f"{address}/still", address=address, what="still", service=services.video, model=still.id,
-            endpoint="/v1/text_to_image", body=body, base_seed=base_seed, count=generate.keyframe.options,
-            width=width, height=height, credits=price_still(still, ratio), mode="still", **retry,
+        return Want(
+            id=f"{address}/still", address=address, what="still", service=self.services.video, model=card.id,
+            endpoint="/v1/text_to_image", body=body, base_seed=self.base_seed, count=options, width=width,
+            height=height, credits=price_still(card, ratio), mode="still", **self.retries,
         )  # fmt: skip
-    path = "/v1/image_to_video" if start is not None else "/v1/text_to_video"
-    size = native_size(card, path, spot.generate.ratio)
-    if size is None:  # checked before: see manifests.capability
-        raise ValueError(f"{card.id} sells no {spot.generate.ratio} on {path}")
-    body = {
-        "model": card.id,
-        "promptText": compose_video(shot, loaded.brand),
-        "ratio": size,
-        "duration": shot_cut.seconds_to_buy,
-    }
-    if card.audio:
-        body["audio"] = False  # the default is true and costs up to twice as much; the film has its own sound
-    if start is not None:
-        body["promptImage"] = start
-    width, height = (int(n) for n in size.split(":"))
-    take = Want(
-        id=f"{address}/take", address=address, what="take", service=services.video, model=card.id, endpoint=path,
-        body=body, base_seed=base_seed if card.seed else None, count=shot.takes or generate.takes,
-        seconds=shot_cut.seconds_to_buy, frames=shot_cut.frames_needed, width=width, height=height,
-        credits=price_take(card, path, size, shot_cut.seconds_to_buy),
-        mode="image-to-video" if start is not None else "text-to-video", **retry,
-    )  # fmt: skip
-    other = generate.retry.fallback
-    if other is None or other == card.id:
-        yield take
-        return
-    classes = fallback_classes(on_moderation=generate.retry.on_moderation == "fallback")
-    fallback = _from_model(take, models[other], generate.ratio, base_seed)
-    yield take.model_copy(update={"fallback": fallback, "fallback_after": classes})
+
+    def _take(self, address: str, segment: Segment, start: Mapping[str, Any] | None) -> Want:
+        shot, generate = self.shot, self.loaded.spot.generate
+        card = self.models[shot.model or generate.model]
+        path = "/v1/image_to_video" if start is not None else "/v1/text_to_video"
+        size = native_size(card, path, self.ratio)
+        if size is None:  # checked before: see manifests.capability
+            raise ValueError(f"{card.id} sells no {self.ratio} on {path}")
+        body: dict[str, Any] = {
+            "model": card.id,
+            "promptText": compose_video(shot, self.loaded.brand),
+            "ratio": size,
+            "duration": segment.seconds,
+        }
+        if card.audio:
+            body["audio"] = False  # the default is true and costs up to twice as much; the film has its own sound
+        if start is not None:
+            body["promptImage"] = start
+        width, height = (int(n) for n in size.split(":"))
+        return Want(
+            id=f"{address}/take", address=address, what="take", service=self.services.video, model=card.id,
+            endpoint=path, body=body, base_seed=self.base_seed if card.seed else None,
+            count=shot.takes or generate.takes, seconds=segment.seconds, frames=segment.needed, width=width,
+            height=height, credits=price_take(card, path, size, segment.seconds),
+            mode="image-to-video" if start is not None else "text-to-video", **self.retries,
+        )  # fmt: skip
+
+
+def _out_frame(address: str, frame: int) -> Mapping[str, Any]:
+    return {"from": f"{address}/take", "what": "out-frame", "frame": frame}
 
 
 def _from_model(take: Want, card: ModelCard, ratio: str, base_seed: int) -> Want:

@@ -17,6 +17,7 @@ from manifests.diagnostics import Where
 from manifests.journal import Record
 from manifests.lookups import Lookups, resolve_tree
 from manifests.matrix import Cell, Matrix
+from manifests.naming import segment_address
 from manifests.nodes import Items, Map, Node, Scalar, data_at, items_at, keep_items, to_data
 from manifests.schema import Deliver, Spot
 
@@ -80,9 +81,9 @@ class Variant:
     def spot(self) -> Spot:
         return self.source.resolve(self.cell)
 
-    def shot(self, shot_id: str) -> str:
-        """Its address in this variant."""
-        return self.source.at(f"shots.{shot_id}", shot_id, self.values)
+    def shot(self, shot_id: str, segment: int = 0) -> str:
+        """Its address in this variant, or that of one of its segments."""
+        return segment_address(self.source.at(f"shots.{shot_id}", shot_id, self.values), segment)
 
     def line(self, line_id: str) -> str:
         return self.source.at(f"sound.voiceover.lines.{line_id}", line_id, self.values)

@@ -226,6 +226,17 @@ def parse_address(text: str) -> Address:
     )
 
 
+def segment_address(shot: str, segment: int) -> str:
+    """Of one segment of a shot; segment 0 is the shot itself."""
+    return f"{shot}.{segment}" if segment else shot
+
+
+def shot_address(address: str) -> str:
+    """The shot that an address is about, at its axis values: `pour@en` of `pour@en.2/take-1`. Raises ValueError."""
+    found = parse_address(address)
+    return str(Address(found.shot, found.spot, found.axes))
+
+
 def slate(*parts: str) -> str:
     """Label of a take in names, runs and reports, at most 120 characters so that every list shows it whole."""
     text = " ".join(" ".join(parts).replace("/", " ").split())

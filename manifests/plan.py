@@ -14,11 +14,14 @@ from typing import Any, Literal, Protocol
 from pydantic import Field
 
 from manifests.approvals import ReviewGates, Waiting, chosen_bytes
+from manifests.catalogue import ModelCard
 from manifests.digest import digest_json
 from manifests.expand import Want, fill_blanks, find_blanks
 from manifests.films import Source, Variant, variants_of
 from manifests.journal import Record, Result, Selection, TakeHistory, TakeState, What
+from manifests.naming import shot_address
 from manifests.schema import Brand, Spot
+from manifests.timing import Cut, cut_of
 from manifests.walk import (
     Numbered,
     Screened,
@@ -174,6 +177,21 @@ class Plan(Record):
         """Every film to be made, in the order of the matrix."""
         return variants_of(self.sources)
 
+    @cached_property
+    def picture_frames(self) -> Mapping[str, int]:
+        """Frames of every shot's picture that are bought, by its address, over all its segments."""
+        frames: dict[str, int] = {}
+        for want in self.wants:
+            if want.what == "take":
+                shot = shot_address(want.address)
+                frames[shot] = frames.get(shot, 1) + want.frames - 1  # a segment's first frame is doubled
+        return frames
+
+    def cut(self, variant: Variant, models: Mapping[str, ModelCard]) -> Cut:
+        """What a film shows of the takes that are bought for all of them."""
+        longest = {shot.id: self.picture_frames.get(variant.shot(shot.id), 0) for shot in variant.spot.shots}
+        return cut_of(variant.spot, models, longest)
+
 
 class Planner:
     """Walks the wants in order, resolving each blank as soon as the picture behind it has been circled."""
@@ -255,7 +273,7 @@ class Planner:
 
     def _reason_of_blank(self, want: Want, missing: Sequence[str]) -> str:
         waits = " and ".join(
-            f"the {'still' if m.endswith('/still') else 'take'} circled of {m.split('/')[0]}" for m in missing
+            f"the {'still' if m.endswith('/still') else 'take'} circled of {m.rpartition('/')[0]}" for m in missing
         )
         before = self._before.get(want.id)
         if before is None or before.service != want.service:
@@ -449,8 +467,8 @@ def _up_to(wants: Sequence[Want], actions: Sequence[Action], room: int) -> int:
 
 
 def per_shot_credits(wants: Sequence[Want], actions: Sequence[Action]) -> dict[str, int]:
-    """What each shot costs now: stills and takes together."""
-    address = {w.id: w.address for w in with_fallbacks(wants) if w.what in ("still", "take")}
+    """What each shot costs now: stills and takes of all its segments together."""
+    address = {w.id: shot_address(w.address) for w in with_fallbacks(wants) if w.what in ("still", "take")}
     costs: dict[str, int] = {}
     for action in actions:
         if action.want in address:

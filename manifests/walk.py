@@ -13,6 +13,7 @@ from typing import Any
 from manifests.digest import derive_seed, segment_key, take_key
 from manifests.expand import Want
 from manifests.journal import Choice, Result, Selection, TakeHistory, TakeState
+from manifests.naming import parse_address
 from manifests.policy import REFUSALS_PER_SHOT, rule_of_failure
 from manifests.timing import FILM_RATE
 
@@ -161,7 +162,10 @@ def take_frames(want: Want, numbered: Numbered) -> int:
 
 def trim_of(want: Want, numbered: Numbered, selection: Selection | None) -> int:
     """Frames into the circled take at which the cut begins to show it: as a person said, but never so far that the cut
-    would run out of frames (it may need more of them than on the day when they said it)."""
+    would run out of frames (it may need more of them than on the day when they said it). A later segment of a long shot
+    is shown from where it takes over, or the picture would jump."""
+    if (parse_address(want.address).segment or 0) > 1:
+        return 0
     choice = selection.circled if selection is not None else None
     if choice is None or numbered.result is None or choice.sha256 != numbered.result.blob.sha256:
         return 0

@@ -55,7 +55,7 @@ def build_sidecar(
         "content_id": content[:6],
         "content_sha256": content,
         **_said(production, wanted, files),
-        "shots": [_shot_facts(production, shot, c) for shot, c in circled.items()],
+        "shots": [_shot_facts(production, name, c) for name, c in circled.items()],
         "speech": [_line_facts(production, take) for take in lines],
         "effects": [_effect_facts(production, number, effects[number]) for number in sorted(effects)],
         "music": _music_facts(production),
@@ -81,11 +81,13 @@ def _said(production: Production, wanted: Deliver, files: Mapping[str, BlobRef])
 # --- pictures ---
 
 
-def _shot_facts(production: Production, shot: str, circled: Any) -> dict[str, Any]:
-    cut, still = production.cut.shot(shot), circled.still
+def _shot_facts(production: Production, name: str, circled: Any) -> dict[str, Any]:
+    """`name`: of a shot, or of one segment of a long one."""
+    cut, still = production.cut.shot(name), circled.still
     first = cut.in_frame + circled.trim
     return {
-        "shot": shot,
+        "shot": cut.shot,
+        **({"segment": cut.segment} if cut.segment else {}),
         **_bought_picture(circled),
         "take_frames": [first, first + cut.shown],
         "film_frames": [cut.start, cut.end],

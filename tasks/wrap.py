@@ -25,7 +25,7 @@ from manifests.expand import Want
 from manifests.films import Variant
 from manifests.finish import DeliverableIndex, Finished, film_facts, wants_of
 from manifests.journal import BlobRef, Choice, Problem, Rejection, RunRecord, Selection, StepResult
-from manifests.naming import deliverable_index_key, run_key
+from manifests.naming import deliverable_index_key, parse_address, run_key
 from manifests.plan import Planner
 from manifests.prompts import review_questions
 from manifests.standing import standing_of_take
@@ -98,7 +98,7 @@ def incomplete_films(production: Production, finished: Sequence[Finished]) -> di
     stills = {want.removesuffix("still") + "take": want for want in lacking if want.endswith("/still")}
 
     def lacks(variant: Variant) -> tuple[str, ...]:
-        needed = wants_of(variant)
+        needed = wants_of(variant, production.plan.cut(variant, production.models))
         return tuple(want for want in lacking if want in needed or want in {stills.get(n) for n in needed})
 
     return {name: lacks(variant) for variant, name in open_films}
@@ -234,7 +234,8 @@ def _group(production: Production, state: StoreState, want: Want, walk: Walk) ->
 
 def _questions(production: Production, want: Want) -> tuple[str, ...]:
     """What a person should look for in the takes of a shot."""
-    shot = next((s for s in production.spot.shots if s.id == want.address), None)
+    name = parse_address(want.address).shot
+    shot = next((s for s in production.spot.shots if s.id == name), None)
     return review_questions(shot) if shot is not None and want.what == "take" else ()
 
 

@@ -72,10 +72,12 @@ async def test_the_refusal_names_the_shot_and_what_to_do(test_clock: Any) -> Non
 
 async def test_stills_takes_and_segments_are_the_shots_and_sounds_are_not(test_clock: Any) -> None:
     budget = Budget(MemoryStore(), test_clock, CAMPAIGN, limit=10_000, shot_limit=100)
-    await budget.reserve(intent(1, 40, what="still", address="pour/still-1"))
-    await budget.reserve(intent(2, 40, address="morning/pour@en.1/take-2"))
-    await budget.reserve(intent(3, 90, what="effect", address="pour/effect-1"))
-    assert await outcomes(budget, intent(4, 30)) == ["ShotBudgetExceededError"]
+    await budget.reserve(intent(1, 30, what="still", address="morning/pour@en.1/still-1"))
+    await budget.reserve(intent(2, 30, address="morning/pour@en.1/take-2"))
+    await budget.reserve(intent(3, 90, what="effect", address="morning/pour@en/effect-1"))
+    await budget.reserve(intent(4, 90, address="morning/pour@de.1/take-1"))  # at another value: another shot
+    await budget.reserve(intent(5, 30, address="morning/pour@en.2/take-1"))
+    assert await outcomes(budget, intent(6, 30, address="morning/pour@en.2/take-2")) == ["ShotBudgetExceededError"]
 
 
 async def test_a_settled_price_makes_room_and_a_higher_estimate_takes_it(test_clock: Any) -> None:

@@ -13,7 +13,17 @@ from hypothesis import strategies as st
 
 from manifests.ratecard import load_models
 from manifests.schema import Spot
-from manifests.timing import Cut, cut_of, dissolve_halves, film_frames, frames_to_samples, screen_frames
+from manifests.segments import Segment
+from manifests.timing import (
+    Cut,
+    ShotCut,
+    cut_of,
+    dissolve_halves,
+    film_frames,
+    frames_to_samples,
+    picture_frames,
+    screen_frames,
+)
 
 MODELS = load_models()
 NTSC_FILM = Fraction(24000, 1001)
@@ -116,8 +126,8 @@ def test_clip_overrides_what_is_bought() -> None:
 
 
 def test_what_no_model_sells_still_has_a_length() -> None:
-    shots = [{"id": "long", "duration": Decimal("12.5")}, {"id": "odd", "duration": 3, "model": "nobody"}]
-    assert [shot.seconds_to_buy for shot in cut_of(make_spot(shots), MODELS).shots] == [13, 3]
+    shots = [{"id": "long", "duration": Decimal("36.5")}, {"id": "odd", "duration": 3, "model": "nobody"}]
+    assert [shot.seconds_to_buy for shot in cut_of(make_spot(shots), MODELS).shots] == [37, 3]
 
 
 @pytest.mark.parametrize("kind", ["dissolve", "dip", "wipe"])
@@ -175,7 +185,7 @@ def test_whole_rates_give_whole_samples(frames: int, rate: int) -> None:
 @st.composite
 def films(draw: st.DrawFn) -> Spot:
     """Any film that loading lets through: a dissolve is not longer than either of its shots."""
-    durations = draw(st.lists(st.integers(42, 9000), min_size=1, max_size=7))
+    durations = draw(st.lists(st.integers(42, 9000) | st.integers(9000, 30_000), min_size=1, max_size=7))
     shots, transitions = [], []
     for number, milliseconds in enumerate(durations):
         shot: dict[str, Any] = {"id": f"s{number}", "duration": Decimal(milliseconds) / 1000}
@@ -225,6 +235,35 @@ def test_every_frame_shows_one_shot_or_the_two_of_a_dissolve(spot: Spot) -> None
         assert (cut.shot(join.later).start, cut.shot(join.earlier).end) == (join.at, join.at + join.frames)
 
 
+@given(films(), st.data())
+def test_a_film_shows_the_same_frames_of_a_shot_however_much_more_of_it_another_needs(
+    spot: Spot, data: st.DataObject
+) -> None:
+    longest = {shot: frames + data.draw(st.integers(0, 120)) for shot, frames in picture_frames(spot).items()}
+    alone, shared = cut_of(spot, MODELS), cut_of(spot, MODELS, longest)
+    for shot in spot.shots:
+        ours, theirs = alone.shot(shot.id), shared.shot(shot.id)
+        assert (ours.start, ours.shown, ours.screen, ours.cue) == (
+            theirs.start,
+            theirs.shown,
+            theirs.screen,
+            theirs.cue,
+        )
+        segments = shared.segments[shot.id]
+        shown = [seen for part in shared.parts(shot.id) for seen in picture_of(part, segments)]
+        first = shown[0] if shown else 0
+        assert shown == list(range(first, first + ours.shown))  # none lost, none twice
+        assert first == (1 if shot.continues else 0)
+    assert alone.cues == shared.cues
+
+
+def picture_of(part: ShotCut, segments: tuple[Segment, ...]) -> list[int]:
+    """The frames of the shot's picture that a part shows."""
+    segment = next(s for s in segments if s.number == part.segment)
+    first = segment.first + part.in_frame - segment.doubled
+    return list(range(first, first + part.shown))
+
+
 @given(films())
 def test_what_is_bought_covers_what_is_needed_and_no_more(spot: Spot) -> None:
     for shot in cut_of(spot, MODELS).shots:
@@ -232,6 +271,8 @@ def test_what_is_bought_covers_what_is_needed_and_no_more(spot: Spot) -> None:
         assert sold is not None
         assert shot.frames_needed == shot.in_frame + shot.shown == shot.out_frame + 1
         assert shot.frames_needed <= shot.seconds_to_buy * 24
+        if shot.segment:
+            continue
         shorter = [length for length in sold.lengths if length < shot.seconds_to_buy]
         if sold.sells(shot.seconds_to_buy) and shorter:
             assert shorter[-1] * 24 < shot.frames_needed

@@ -47,7 +47,7 @@ class Bought:
         self.production: Any = SimpleNamespace(
             plan=self.prepared.plan, spot=checked.loaded.spot, brand=checked.loaded.brand, cut=checked.cut,
             want=self.wants.__getitem__, state=lambda: StoreState(self.prepared.store, SystemClock()),
-            store=self.prepared.store,
+            store=self.prepared.store, variant=next(self.prepared.plan.variants),
         )  # fmt: skip
 
     def picture(self, want_id: str) -> Any:
