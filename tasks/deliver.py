@@ -32,6 +32,7 @@ async def encode(
         "container": profile.container,
         "audio": profile.audio.model_dump(mode="json"),
         "edit_list": profile.edit_list,
+        "recode": profile.recode,
         "frames": production.cut.frames,
         "rate": profile.rate,
         "samples": mixed.facts["samples"],

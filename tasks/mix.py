@@ -9,6 +9,7 @@ from typing import Any
 from infra.production import Production, SpokenTake
 from manifests.catalogue import Profile
 from manifests.journal import BlobRef, StepResult
+from manifests.placement import sound_speed
 from manifests.timing import frames_to_samples
 from tasks.policy import production_task
 
@@ -43,7 +44,7 @@ async def mix(
         )
     if sound.music is not None:
         inputs["music"] = production.file_blob("sound.music.file")
-    params = {
+    params: dict[str, Any] = {
         "samples": sample(cut.frames),
         "sample_rate": SAMPLE_RATE,
         "integrated": profile.loudness.integrated,
@@ -52,6 +53,8 @@ async def mix(
         "effects": placed,
         "music": _music(production),
     }
+    if (speed := sound_speed(profile)) != 1:
+        params["speed"] = str(speed)
     return await production.steps.run("mix", params, inputs, kind="audio")
 
 
