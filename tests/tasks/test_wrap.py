@@ -14,7 +14,7 @@ from infra.blobs import put_blob, read_blob
 from infra.clock import SystemClock
 from infra.deliverables import find_deliverable
 from infra.records import create_record
-from infra.selections import keep_decisions, read_gates
+from infra.selections import keep_decisions, read_decisions, read_gates
 from infra.state import StoreState
 from manifests.approvals import Decisions, Word
 from manifests.finish import DeliverableIndex, Finished
@@ -71,6 +71,11 @@ def say(made: Any, sha256: str, decision: Any, **fields: Any) -> None:
     keep_decisions(made.store, Decisions(campaign="paper", by="legal", person="jan", at=AT, words=(word,)))
 
 
+def find(made: Any, film: Finished) -> tuple[str, DeliverableIndex | None]:
+    profile, said = load_profiles()["youtube-instream"], read_decisions(made.store, "paper")
+    return find_deliverable(made.store, made.plan, next(iter(made.plan.variants)), {}, profile, film.deliver, said)
+
+
 async def wrapped(made: Any, *films: Finished) -> tuple[RunRecord, str]:
     record = await wrap.fn("wrap", made, films, "")  # type: ignore[attr-defined]
     assert record.dailies is not None
@@ -108,12 +113,11 @@ def test_a_word_about_a_film_makes_its_sidecar_anew(paper: Paper) -> None:
     paper.film()
     made = production(paper)
     film = film_of(made)
-    profile = load_profiles()["youtube-instream"]
-    plain, _ = find_deliverable(made.store, made.plan, {}, profile, film.deliver)
+    plain, _ = find(made, film)
     create_record(
         made.store, deliverable_index_key("paper", VARIANT, plain[:12]), film.index.model_copy(update={"key": plain})
     )
-    assert find_deliverable(made.store, made.plan, {}, profile, film.deliver)[1] is not None
+    assert find(made, film)[1] is not None
     say(made, film.index.film_sha256, "approve")
-    key, index = find_deliverable(made.store, made.plan, {}, profile, film.deliver)
+    key, index = find(made, film)
     assert (key != plain, index) == (True, None)
