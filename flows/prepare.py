@@ -31,6 +31,7 @@ from infra.storage.base import ObjectStore
 from manifests.approvals import Decisions
 from manifests.digest import digest_bytes
 from manifests.expand import Services, Want, expand_campaign
+from manifests.loaded import WRITTEN
 from manifests.lock import (
     Lock,
     LockedFile,
@@ -134,7 +135,8 @@ def _locked(checked: Checked, accepted: Sequence[str]) -> tuple[Lock, tuple[str,
     if old is None:
         return lock, ()
     drift = compare_lock(accept(old, lock, accepted), lock)
-    return lock, tuple(describe_change(change) for change in drift.changed)
+    told = (change for change in drift.changed if campaign.files[change.key].role not in WRITTEN)
+    return lock, tuple(describe_change(change) for change in told)
 
 
 def _used_models(checked: Checked) -> set[str]:

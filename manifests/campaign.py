@@ -10,30 +10,27 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from manifests.copytext import CopyTable, read_copy
 from manifests.dependence import dependence_of, varies_by_problems
 from manifests.diagnostics import Diagnostic, ManifestError, Where, sort_diagnostics
-from manifests.films import LOCALE, RATIO, Source, Variant, narrow, plain_json, with_effect_ids
+from manifests.films import RATIO, Source, Variant, address_of, narrow, plain_json, with_effect_ids
 from manifests.load import (
     NamedBrand,
     Page,
     check_page,
     kind_of,
     load_named_brand,
-    parse_yaml,
     read_page,
-    read_text,
     read_variant,
     validated,
 )
 from manifests.loaded import FileUse, LoadedCampaign, LoadedSource, LoadedSpot
 from manifests.lookups import Lookups, check_lookups, covering_cells
-from manifests.matrix import Matrix, read_matrix
-from manifests.nodes import Items, Map, Node, Scalar, child, to_data
-from manifests.paths import resolve_file
+from manifests.matrix import Matrix
+from manifests.nodes import Items, Map, Scalar, child, item_id, items_at, to_data
+from manifests.presence import check_presence, left_out
 from manifests.schema import Campaign
 from manifests.spots import patched_spots
-from manifests.tables import Table, read_table
+from manifests.tabled import read_tabled
 
 
 @dataclass(slots=True)
@@ -75,7 +72,7 @@ def read_campaign(path: Path, overrides: Sequence[str] = ()) -> tuple[LoadedCamp
         name = campaign.name
         templates = [
             _Template(s.id, s.page, s.tree, s.takes_of)
-            for s in patched_spots(page, tree, campaign, page.problems, reading.notices)
+            for s in patched_spots(page, tree, campaign, page.problems, reading.notices, reading.files)
         ]
     sources: list[LoadedSource] = []
     for template in templates:
@@ -105,15 +102,17 @@ def _read_source(
 ) -> LoadedSource | None:
     page, tree = template.page, template.tree
     problems = list(reading.page.problems) if first else []
-    matrix, table, found = _read_matrix(page, tree)
-    problems += found
+    tabled = read_tabled(page, tree)
+    matrix, table = tabled.matrix, tabled.copy_table
+    problems += tabled.problems
+    reading.files |= {address_of(template.id, name, (), {}): use for name, use in tabled.files.items()}
     if matrix is None:
         reading.problems += sort_diagnostics(problems, page.shown)
         return None
     if matrix.axes:
         tree = with_effect_ids(tree)
     lookups = Lookups(matrix, table)
-    wrong = check_lookups(_without(tree, "variants", "copy"), lookups, page.shown)
+    wrong = [*check_lookups(_without(tree, "variants", "copy"), lookups, page.shown), *check_presence(tree, matrix)]
     if wrong:
         reading.problems += sort_diagnostics([*problems, *wrong], page.shown)
         return None
@@ -125,15 +124,21 @@ def _read_source(
         id=template.id, data=plain_json(to_data(_without(tree, "variants", "copy"))), matrix=matrix, copy_table=table,
         depends=depends, takes_of=template.takes_of,
     )  # fmt: skip
+    reading.notices += [f"{template.id}: {told}" if template.id else told for told in left_out(tree, matrix)]
     parts: list[tuple[Variant, LoadedSpot]] = []
-    for cell in covering_cells(matrix, map(frozenset, depends.values())):
+    shots = _shot_ids(tree)
+    # A part must be seen in each of its forms, and in a variant that has it: so with every axis that decides of that.
+    comes_and_goes = frozenset(depends.get("when", ()))
+    for cell in covering_cells(matrix, (comes_and_goes.union(axes) for axes in depends.values())):
         variant = Variant(source, cell)
         narrowed = narrow(tree, matrix, cell, lookups)
-        loaded, errors = read_variant(replace(page, problems=[]), narrowed, brand, () if parts else problems)
+        absent = shots - _shot_ids(narrowed)
+        loaded, errors = read_variant(replace(page, problems=[]), narrowed, brand, () if parts else problems, absent)
         _keep(reading, variant, loaded, errors, alone=len(matrix.cells) == 1)
         if loaded is None:
             return None
         parts.append((variant, loaded))
+    reading.problems += _continued_apart(tree, parts) if not template.takes_of else ()
     return LoadedSource(source, tree, tuple(parts))
 
 
@@ -155,35 +160,7 @@ def _keep(
         reading.files.setdefault(variant.file(path), use)
 
 
-# --- matrix, copy and tables ---
-
-
-def _read_matrix(page: Page, tree: Map) -> tuple[Matrix | None, CopyTable | None, list[Diagnostic]]:
-    base, problems = page.path.parent, list[Diagnostic]()
-
-    def table(text: str, where: Where) -> Table | Diagnostic:
-        path = resolve_file(text, base, page.root)
-        if isinstance(path, Path):
-            return read_table(path, where)
-        summary, detail, remedy = path
-        return Diagnostic(summary, detail, "variants", where, remedy)
-
-    matrix: Matrix | None = Matrix()
-    entry = child(tree, "variants")
-    if entry is not None:
-        matrix, problems = read_matrix(entry[1], table, page.shown)
-    copied = child(tree, "copy")
-    if matrix is None or copied is None or not isinstance(copied[1], Scalar):
-        return matrix, None, problems
-    path = resolve_file(str(copied[1].value), base, page.root)
-    if not isinstance(path, Path):
-        summary, detail, remedy = path
-        return None, None, [*problems, Diagnostic(summary, detail, "copy", copied[1].where, remedy)]
-    shown = str(Path(page.shown).parent / str(copied[1].value))
-    copy_tree, found = parse_yaml(read_text(path, shown), shown)
-    copy_table, wrong = read_copy(copy_tree, matrix, shown)
-    problems += [*found, *wrong]
-    return (None if wrong else matrix), copy_table, problems
+# --- what is said of all variants together ---
 
 
 def _axes_in_use(tree: Map, matrix: Matrix) -> Iterator[Diagnostic]:
@@ -209,6 +186,32 @@ def _axes_in_use(tree: Map, matrix: Matrix) -> Iterator[Diagnostic]:
             )
 
 
+def _continued_apart(tree: Map, parts: Sequence[tuple[Variant, LoadedSpot]]) -> Iterator[Diagnostic]:
+    """A shot may be without the one that it continues, as long as some film has both: that one says on which frame it
+    starts, and buys it."""
+    bought: set[str] = set()
+    wanting: dict[str, tuple[str, str]] = {}  # address → the shot, and the one that it continues
+    for variant, loaded in parts:
+        for shot in loaded.spot.shots:
+            if shot.continues is not None and shot.continues in loaded.absent:
+                wanting.setdefault(variant.shot(shot.id), (shot.id, shot.continues))
+            else:
+                bought.add(variant.shot(shot.id))
+    told: set[str] = set()
+    for address, (name, continued) in wanting.items():
+        if address not in bought and name not in told:
+            told.add(name)
+            entry = child(next(item for item in items_at(tree, "shots") if item_id(item) == name), "continues")
+            detail = f"no variant has both `{continued}` and `{address}`, so nobody can say on which frame it starts"
+            remedy = f"give `{name}` the same `when` as `{continued}`, or let one variant have both"
+            where = entry[1].where if entry else tree.where
+            yield Diagnostic("continues", detail, f"shots.{name}.continues", where, remedy)
+
+
+def _shot_ids(tree: Map) -> frozenset[str]:
+    return frozenset(name for item in items_at(tree, "shots") if (name := item_id(item)))
+
+
 def _depends_of(before: Sequence[LoadedSource], spot: str) -> Mapping[str, tuple[str, ...]]:
     """Shots of a cut-down are named as in the spot that they come from."""
     origin = next((s.source for s in before if s.source.id == spot), None)
@@ -217,6 +220,3 @@ def _depends_of(before: Sequence[LoadedSource], spot: str) -> Mapping[str, tuple
 
 def _without(tree: Map, *keys: str) -> Map:
     return Map(tree.where, {key: entry for key, entry in tree.entries.items() if key not in keys})
-
-
-__all__ = ["LOCALE", "Node", "load_campaign", "read_campaign"]

@@ -63,6 +63,8 @@ def _continues(loaded: LoadedSpot) -> Iterator[Diagnostic]:
             continue
         path = f"shots[{number}].continues"
         summary = "continues"
+        if shot.continues in loaded.absent:
+            continue  # bought by a film that has both
         if shot.continues not in ids:
             yield _unknown_shot(loaded, path, shot.continues)
         elif shot.continues == shot.id:
@@ -206,6 +208,11 @@ def _cues(loaded: LoadedSpot) -> Iterator[Diagnostic]:
     cues += [(f"sound.effects[{i}]", e.at, e.offset, e.duration) for i, e in enumerate(spot.sound.effects)]
     cues += [(f"graphics.supers[{i}]", s.at, s.offset, s.duration) for i, s in enumerate(spot.graphics.supers)]
     for path, at, offset, duration in cues:
+        if at in loaded.absent:
+            detail = f"`{at}` is not in this film, and no line is left out silently"
+            remedy = f"give the line the same `when` as `{at}`, or hang it on a shot that is always there"
+            yield _error(loaded, f"{path}.at", "absent shot", detail, remedy)
+            continue
         if at not in begins:
             yield _unknown_shot(loaded, f"{path}.at", at)
             continue

@@ -139,6 +139,8 @@ def expand_spot(
     refused. A cut-down wants no pictures of its own."""
     wants = [*_speech(loaded, models, services, variant), *_effects(loaded, models, services, variant)]
     for shot in loaded.spot.shots if not variant.source.takes_of else ():
+        if shot.continues in loaded.absent:
+            continue  # bought by a film that has both: that one says on which frame it starts
         film = _Filming(loaded, shot, cut, models, pins, services, variant)
         for segment in cut.segments[shot.id]:
             wants += film.wants(segment)

@@ -19,6 +19,7 @@ from manifests.lookups import Lookups, resolve_tree
 from manifests.matrix import Cell, Matrix
 from manifests.naming import segment_address
 from manifests.nodes import Items, Map, Node, Scalar, data_at, items_at, keep_items, to_data
+from manifests.presence import keep_present
 from manifests.schema import Deliver, Spot
 
 RATIO, LOCALE = "ratio", "locale"  # axes with a meaning of their own
@@ -92,12 +93,20 @@ class Variant:
         return self.source.at(f"sound.effects.{name}", name, self.values)
 
     def file(self, path: str) -> str:
-        """The name under which a file of this variant is pinned."""
-        return self.source.at(path, path, self.values) if path in self.source.depends else path
+        """The name under which a file of this variant is pinned: of the brand kit's, its path; of others, with the spot
+        before it and the values that it depends on after it."""
+        if path.startswith("brand."):
+            return path
+        return address_of(self.source.id, path, self.source.depends.get(path, ()), self.values)
 
     @property
     def delivers(self) -> tuple[Deliver, ...]:
         return self.spot.deliver
+
+
+def yaml_path(pinned: str) -> str:
+    """The path in the YAML of a file by the name it is pinned under."""
+    return pinned.partition("@")[0].rpartition("/")[2]
 
 
 def variants_of(sources: Sequence[Source]) -> Iterator[Variant]:
@@ -118,37 +127,8 @@ def narrow(tree: Map, matrix: Matrix, cell: Cell, lookups: Lookups) -> Map:
     if not isinstance(found, Map):
         raise TypeError("a spot is a map")
     if values:
-        found = _keep_present(found, values)
+        found = keep_present(found, values)
     return _of_ratio(found, values[RATIO]) if RATIO in values else found
-
-
-def _keep_present(tree: Map, values: Mapping[str, str]) -> Map:
-    """Without the shots that this variant does not have, and without what hangs on them."""
-    absent = {data_at(item, "id") for item in items_at(tree, "shots") if not _matches(item, values)}
-
-    def joins(item: Node) -> bool:
-        between = data_at(item, "between")
-        return not (isinstance(between, list) and absent.intersection(between))
-
-    def hangs(item: Node) -> bool:
-        return _matches(item, values) and data_at(item, "at") not in absent
-
-    tree = keep_items(tree, ("shots",), lambda item: _matches(item, values))
-    tree = keep_items(tree, ("edit", "transitions"), joins)
-    tree = keep_items(tree, ("sound", "voiceover", "lines"), lambda item: _matches(item, values))
-    tree = keep_items(tree, ("sound", "effects"), hangs)
-    return keep_items(tree, ("graphics", "supers"), hangs)
-
-
-def _matches(item: Node, values: Mapping[str, str]) -> bool:
-    entry = item.entries.get("when") if isinstance(item, Map) else None
-    if entry is None or not isinstance(entry[1], Map):
-        return True
-    for axis, (_, wanted) in entry[1].entries.items():
-        data = to_data(wanted)
-        if axis in values and values[axis] not in (data if isinstance(data, list) else [data]):
-            return False
-    return True
 
 
 def _of_ratio(tree: Map, ratio: str) -> Map:

@@ -11,7 +11,7 @@ from pydantic import Field
 from manifests.approvals import words_said
 from manifests.catalogue import Profile
 from manifests.digest import digest_json
-from manifests.films import Variant
+from manifests.films import Variant, yaml_path
 from manifests.journal import BlobRef, Record, Selection
 from manifests.plan import Plan
 from manifests.ratecard import load_models
@@ -81,11 +81,12 @@ def finish_inputs(plan: Plan, variant: Variant, bought: Mapping[str, str], said:
     wants = wants_of(variant, plan.cut(variant, load_models()))
     stills = {want.removesuffix("take") + "still" for want in wants if want.endswith("/take")}
     shown, papers = ("brand.fonts", "brand.logo", "brand.end_cards", "sound."), ".rights.document"
-    told = [f for f in plan.files if f.name.startswith(shown) or f.name.partition("@")[0].endswith(papers)]
+    paths = {f.name: yaml_path(f.name) for f in plan.files}
+    told = [f for f in plan.files if paths[f.name].startswith(shown) or paths[f.name].endswith(papers)]
     return {
         **{want: bought[want] for want in wants},
         **{key: digest for key, digest in said.items() if key.removesuffix("/said") in stills.union(wants)},
-        **{f.name: f.sha256 for f in told if variant.file(f.name.partition("@")[0]) == f.name},
+        **{f.name: f.sha256 for f in told if variant.file(paths[f.name]) == f.name},
     }
 
 

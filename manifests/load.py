@@ -70,6 +70,19 @@ class Page:
     root: Path
     problems: list[Diagnostic]
     found: dict[tuple[str, Path], Path | tuple[str, str, str]] = field(default_factory=dict)  # files looked for
+    campaign: Page | None = None  # whose blocks stand in this spot's tree
+
+    def folder(self, where: Where) -> Path:
+        """What a path that is written there is relative to: the file it is written in."""
+        return self._written_in(where).path.parent
+
+    def shown_path(self, text: str, where: Where) -> str:
+        """A file that is named there, as people find it from where they are."""
+        return str(Path(self._written_in(where).shown).parent / text)
+
+    def _written_in(self, where: Where) -> Page:
+        campaign = self.campaign
+        return campaign if campaign and (where.file == campaign.shown or where.file.startswith("--set")) else self
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,19 +102,25 @@ def read_page(path: Path, overrides: Sequence[str] = ()) -> Page:
 
 
 def read_variant(
-    page: Page, tree: Node, brand: NamedBrand | None, before: Sequence[Diagnostic] = ()
+    page: Page,
+    tree: Node,
+    brand: NamedBrand | None,
+    before: Sequence[Diagnostic] = (),
+    absent: frozenset[str] = frozenset(),
 ) -> tuple[LoadedSpot | None, list[Diagnostic]]:
-    """A spot without look-ups, and its errors stage by stage, those found `before` among the first."""
+    """A spot without look-ups, and its errors stage by stage, those found `before` among the first. `absent`: ids of
+    shots that are in other variants only."""
     problems = list(before)
     value, tree = validated(Spot, tree, problems)
     if value is None or brand is None:
         return None, sort_diagnostics(problems, page.shown)
     files, found = collect_files(
-        value, tree, page.path.parent, brand.kit, brand.tree, brand.path.parent, page.root, page.found
+        value, tree, page.folder, brand.kit, brand.tree, brand.path.parent, page.root, page.found
     )
     loaded = LoadedSpot(
         page.path, page.root, value, brand.kit, brand.path, page.raw, files,
-        not_applied=(*not_applied(tree), *brand_not_applied(brand.tree)), tree=tree, brand_tree=brand.tree,
+        not_applied=(*not_applied(tree), *brand_not_applied(brand.tree)), absent=absent, tree=tree,
+        brand_tree=brand.tree,
     )  # fmt: skip
     stages = [problems, [*found, *check_references(loaded)], check_rights(loaded)]
     ordered = [problem for stage in stages for problem in sort_diagnostics(stage, page.shown)]

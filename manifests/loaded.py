@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from manifests.films import Source, Variant
 
 Role = Literal["reference", "audio", "font", "logo", "card", "document", "music", "copy", "table", "spot"]
+WRITTEN: frozenset[Role] = frozenset({"copy", "table", "spot"})  # parts of the manifest: to change them is to say so
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +41,7 @@ class LoadedSpot:
     files: Mapping[str, FileUse] = field(default_factory=dict)
     warnings: tuple[Diagnostic, ...] = ()
     not_applied: tuple[str, ...] = ()
+    absent: frozenset[str] = frozenset()  # shots of other variants, by id
     tree: Node = field(default_factory=lambda: Map(Where("")), repr=False, compare=False)
     brand_tree: Node = field(default_factory=lambda: Map(Where("")), repr=False, compare=False)
 

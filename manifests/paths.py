@@ -6,7 +6,7 @@ Looks at names and kinds only; what is in the files is measured where media is k
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from manifests.diagnostics import Diagnostic, Where, nearest
@@ -112,21 +112,22 @@ def named_by_brand(brand: Brand) -> Iterator[tuple[Steps, str, Role, str]]:
 def collect_files(
     spot: Spot,
     tree: Node,
-    base: Path,
+    folder_of: Callable[[Where], Path],
     brand: Brand,
     brand_tree: Node,
     brand_base: Path,
     root: Path,
     looked_up: dict[tuple[str, Path], Path | tuple[str, str, str]],
 ) -> tuple[dict[str, FileUse], list[Diagnostic]]:
-    """Every file by its YAML path, and what is wrong with those that cannot be used. `looked_up`: answers of
-    `resolve_file`, kept for the other variants of the same reading."""
+    """Every file by its YAML path, and what is wrong with those that cannot be used. `folder_of`: what a path that is
+    written in a place is relative to; `looked_up`: answers of `resolve_file`, kept for the other variants."""
     files: dict[str, FileUse] = {}
     problems: list[Diagnostic] = []
-    named = [("", base, tree, item) for item in named_by_spot(spot)]
-    named += [("brand.", brand_base, brand_tree, item) for item in named_by_brand(brand)]
-    for prefix, folder, node, (steps, text, role, name) in named:
+    named = [("", tree, item) for item in named_by_spot(spot)]
+    named += [("brand.", brand_tree, item) for item in named_by_brand(brand)]
+    for prefix, node, (steps, text, role, name) in named:
         key, where = address(node, steps), value_place(node, steps)
+        folder = brand_base if prefix else folder_of(where)
         found = looked_up.get((text, folder)) or resolve_file(text, folder, root)
         looked_up[text, folder] = found
         if isinstance(found, Path):

@@ -54,6 +54,7 @@ ClearSpace = Annotated[Decimal, Field(ge=0, le=4, decimal_places=6), _AS_TEXT, B
 Format = Annotated[Literal[1], BeforeValidator(_take_whole)]
 Credits = Annotated[int, Field(ge=0, le=100_000_000), BeforeValidator(_take_whole)]
 Count = Annotated[int, Field(ge=1, le=20), BeforeValidator(_take_whole)]  # takes
+Rows = Annotated[int, Field(ge=1, le=100_000), BeforeValidator(_take_whole)]
 SmallCount = Annotated[int, Field(ge=1, le=8), BeforeValidator(_take_whole)]
 Tries = Annotated[int, Field(ge=1, le=10), BeforeValidator(_take_whole)]
 Rerolls = Annotated[int, Field(ge=0, le=10), BeforeValidator(_take_whole)]
@@ -185,7 +186,7 @@ class TableAxis(Model):
     table: FilePath = Field(description="A CSV file with a header row, relative to this file.")
     where: dict[str, str] = Field(default_factory=dict, description="Only rows that have these words in these columns.")
     date: Text | None = Field(default=None, description="Only rows whose `from` and `to` cover this day, in quotes.")
-    limit: Count | None = Field(default=None, description="At most so many rows, from the top.")
+    limit: Rows | None = Field(default=None, description="At most so many rows, from the top.")
 
 
 AxisForm = Annotated[
@@ -207,9 +208,7 @@ class Variants(Model):
     include: tuple[dict[str, str], ...] = Field(
         default=(), description="Whole combinations, added after the excludes; each names every axis."
     )
-    limit: Annotated[int, Field(ge=1, le=100_000), BeforeValidator(_take_whole)] = Field(
-        default=500, description="Refuse to make more variants than this."
-    )
+    limit: Rows = Field(default=500, description="Refuse to make more variants than this.")
 
 
 def _take_words(value: object) -> object:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from manifests.diagnostics import Diagnostic, ManifestError, Where, suggest
 from manifests.load import Page, check_page, read_page
+from manifests.loaded import FileUse
 from manifests.nodes import Items, Map, Node, Scalar, child, data_at, item_id, items_at, keep_items, to_data
 from manifests.overrides import merge
 from manifests.paths import resolve_file
@@ -30,9 +31,15 @@ class PatchedSpot:
 
 
 def patched_spots(
-    page: Page, tree: Map, campaign: Campaign, problems: list[Diagnostic], notices: list[str]
+    page: Page,
+    tree: Map,
+    campaign: Campaign,
+    problems: list[Diagnostic],
+    notices: list[str],
+    files: dict[str, FileUse],
 ) -> list[PatchedSpot]:
-    """In the campaign's order; a spot that cannot be read is left out, and said in `problems`."""
+    """In the campaign's order; a spot that cannot be read is left out, and said in `problems`. `files`: the spot files,
+    by their place in the YAML."""
     found: dict[str, PatchedSpot] = {}
     nodes = items_at(tree, "spots")
     for number, (wanted, node) in enumerate(zip(campaign.spots, nodes, strict=True)):
@@ -41,7 +48,7 @@ def patched_spots(
             problems.append(Diagnostic("duplicate id", f"id `{wanted.id}` is taken", f"spots[{number}].id", where))
             continue
         made = (
-            _from_file(page, tree, wanted, node, problems, notices)
+            _from_file(page, tree, wanted, node, problems, notices, files)
             if wanted.file is not None
             else _cut_down(tree, wanted, node, found, problems)
         )
@@ -52,7 +59,13 @@ def patched_spots(
 
 
 def _from_file(
-    page: Page, campaign: Map, wanted: CampaignSpot, node: Node, problems: list[Diagnostic], notices: list[str]
+    page: Page,
+    campaign: Map,
+    wanted: CampaignSpot,
+    node: Node,
+    problems: list[Diagnostic],
+    notices: list[str],
+    files: dict[str, FileUse],
 ) -> PatchedSpot | None:
     where, address = _place(node, "file"), f"spots.{wanted.id}.file"
     path = resolve_file(str(wanted.file), page.path.parent, page.root)
@@ -76,7 +89,8 @@ def _from_file(
         notices.append(
             f"{wanted.id}: the campaign's {blocks} {'stands' if len(replaced) == 1 else 'stand'} for its own"
         )
-    spot.root = page.root
+    spot.root, spot.raw, spot.campaign = page.root, page.raw, page  # plans and stores know one manifest
+    files[address] = FileUse(path, "spot", where, wanted.id)
     return PatchedSpot(wanted.id, spot, _patch(tree, campaign, wanted, node))
 
 
