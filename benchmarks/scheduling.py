@@ -1,8 +1,9 @@
 """How well the vendor's slots are used, and what many takes hold in memory: `python benchmarks/scheduling.py`.
 
 500 takes whose vendor times are drawn from 60 to 120 s, on a clock that jumps: ours through the Buyer and a store in
-memory, bare asyncio with a semaphore, and a perfect list schedule of the same times. Then 2,000 takes through the
-Buyer and a folder. Ends with 1 when ours is more than 1 % and one poll later than perfect, or holds over 500 MB.
+memory, the same with finishing on two slots beside it, bare asyncio with a semaphore, and a perfect list schedule of
+the same times. Then 2,000 takes through the Buyer and a folder. Ends with 1 when ours is more than 1 % and one poll
+later than perfect, or holds over 500 MB.
 """
 
 from __future__ import annotations
@@ -17,10 +18,11 @@ import sys
 import tempfile
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from heapq import heappop, heappush, heapreplace
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
@@ -28,18 +30,25 @@ from infra.audio.base import SoundProvider
 from infra.budget import Budget
 from infra.buying import Buyer, Purchase
 from infra.clock import SystemClock
+from infra.events import Events
 from infra.limits import queue_depth
+from infra.media.steps import StepOutcome
 from infra.providers.base import Accepted, AccountLimits, ModelLimits, ProviderRequest, TaskReport, TaskState
+from infra.steps import StepRunner
 from infra.storage.base import ObjectStore
 from infra.storage.folder import FolderStore
 from infra.storage.memory import MemoryStore
 from manifests.digest import take_key
 
+T = TypeVar("T")
 MODEL = "gen4.5"
 POLL = 5.0
 SLOWEST_POLL = POLL * 5 / 3  # four thirds, and a quarter more (infra.collecting)
 FILM = b"\x00\x00\x00\x18ftypmp42" + bytes(200_000)
 ALLOWED_MB = 500
+MEDIA_SLOTS = 2
+TAKES_OF_SHOT, SHOTS_OF_FILM = 5, 20
+STEP_SECONDS = {"screen": (2.0, 6.0), "conform": (10.0, 20.0), "stitch": (60.0, 90.0)}  # of a slot, drawn
 
 
 class JumpingLoop(asyncio.SelectorEventLoop):
@@ -124,14 +133,75 @@ def purchases(count: int) -> list[Purchase]:
     return made
 
 
-async def ours(clock: LoopClock, vendor: FakeVendor, store: ObjectStore, count: int, work: Path | None = None) -> None:
-    """As a run buys: everything is asked for at once, the slots say when."""
-    buyer = Buyer(
+def make_buyer(clock: LoopClock, vendor: FakeVendor, store: ObjectStore, work: Path | None = None) -> Buyer:
+    return Buyer(
         store=store, clock=clock, video=vendor, sound=cast("SoundProvider", None),
         budget=Budget(store, clock, "bench", limit=None), campaign="bench", plan="0" * 64, lease_nonce="bench",
         poll_seconds=POLL, slots={MODEL: queue_depth(vendor.limit, POLL)}, work=work,
     )  # fmt: skip
+
+
+async def ours(clock: LoopClock, vendor: FakeVendor, store: ObjectStore, count: int, work: Path | None = None) -> None:
+    """As a run buys: everything is asked for at once, the slots say when."""
+    buyer = make_buyer(clock, vendor, store, work)
     await asyncio.gather(*(buyer.obtain(purchase) for purchase in purchases(count)))
+
+
+class TimedSteps(StepRunner):
+    """The run's own steps, slots and records; only the child process is a sleep."""
+
+    def __init__(self, store: ObjectStore, work: Path, clock: LoopClock) -> None:
+        super().__init__(store, work, clock, MEDIA_SLOTS, Events())
+        self._rng = random.Random(11)
+        self.busy = 0.0
+
+    async def _perform(
+        self, key: str, name: str, params: Mapping[str, Any], files: Mapping[str, Path], out: Path
+    ) -> StepOutcome:
+        seconds = self._rng.uniform(*STEP_SECONDS[name])
+        self.busy += seconds
+        await self._clock.sleep(seconds)
+        return StepOutcome({}, {}, seconds)
+
+
+async def overlapped(clock: LoopClock, vendor: FakeVendor, store: ObjectStore, count: int, work: Path) -> Finishing:
+    """As a run goes: a take is screened as soon as it is there, a shot conformed, a film stitched, while others are
+    still being filmed."""
+    buyer, steps = make_buyer(clock, vendor, store, work), TimedSteps(store, work, clock)
+    bought = 0.0
+
+    async def take(number: int, purchase: Purchase) -> None:
+        nonlocal bought
+        result = await buyer.obtain(purchase)
+        bought = clock.monotonic()
+        await steps.run("screen", {"take": number}, {"take": result.blob})
+
+    async def shot(number: int, wanted: Sequence[Purchase]) -> None:
+        first = number * TAKES_OF_SHOT
+        await asyncio.gather(*(take(first + n, purchase) for n, purchase in enumerate(wanted)))
+        await steps.run("conform", {"shot": number}, {})
+
+    async def film(number: int, shots: Sequence[Sequence[Purchase]]) -> None:
+        first = number * SHOTS_OF_FILM
+        await asyncio.gather(*(shot(first + n, wanted) for n, wanted in enumerate(shots)))
+        await steps.run("stitch", {"film": number}, {})
+
+    shots = _in_parts(purchases(count), TAKES_OF_SHOT)
+    await asyncio.gather(*(film(n, part) for n, part in enumerate(_in_parts(shots, SHOTS_OF_FILM))))
+    done = clock.monotonic()
+    return Finishing(bought, done, steps.busy / (MEDIA_SLOTS * done), sum(steps.made.values()))
+
+
+@dataclass(frozen=True)
+class Finishing:
+    bought: float  # when the last take was there
+    done: float  # when the last film was stitched
+    busy: float  # share of the media slots' time
+    steps: int
+
+
+def _in_parts(things: Sequence[T], size: int) -> list[Sequence[T]]:
+    return [things[start : start + size] for start in range(0, len(things), size)]
 
 
 async def bare(clock: LoopClock, vendor: FakeVendor, count: int) -> None:
@@ -173,24 +243,32 @@ def timed(work: Callable[[LoopClock], Coroutine[Any, Any, None]]) -> float:
         asyncio.to_thread = threads
 
 
-def measure(limit: int, takes: int, seed: int) -> dict[str, float]:
+def measure(limit: int, takes: int, seed: int) -> dict[str, Any]:
     rng = random.Random(seed)
     seconds = [rng.uniform(60, 120) for _ in range(takes)]
     polls: list[int] = []
+    beside: list[Finishing] = []
 
     async def by_us(clock: LoopClock) -> None:
         vendor = FakeVendor(clock, limit, seconds)
         await ours(clock, vendor, MemoryStore(), takes)
         polls.append(vendor.polls)
 
+    async def with_finishing(clock: LoopClock) -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            vendor = FakeVendor(clock, limit, seconds)
+            beside.append(await overlapped(clock, vendor, MemoryStore(), takes, Path(folder)))
+
     async def by_hand(clock: LoopClock) -> None:
         await bare(clock, FakeVendor(clock, limit, seconds), takes)
 
     best = perfect(seconds, limit)
     mine, hand = timed(by_us), timed(by_hand)
+    timed(with_finishing)
     return {
         "limit": limit, "takes": takes, "perfect": best, "ours": mine, "bare": hand, "ours_ratio": mine / best,
         "bare_ratio": hand / best, "allowed": 1.01 * best + SLOWEST_POLL, "polls_per_take": polls[0] / takes,
+        "overlapped": beside[0].bought, "overlapped_ratio": beside[0].bought / best, "finishing": asdict(beside[0]),
     }  # fmt: skip
 
 
@@ -237,12 +315,16 @@ def main() -> int:
     parser.add_argument("--json", type=Path)
     said = parser.parse_args()
     rows = [measure(limit, said.takes, seed) for limit in (5, 20) for seed in range(1, said.seeds + 1)]
-    print(f"{'limit':>5} {'perfect':>9} {'ours':>9} {'ratio':>7} {'bare':>9} {'ratio':>7} {'allowed':>9}  polls a take")
+    names = ("ours", "overlapped", "bare")
+    print(f"{'limit':>5} {'perfect':>9}" + "".join(f" {name:>11} {'ratio':>7}" for name in names) + "   allowed  polls")
     for row in rows:
-        times = f"{row['limit']:>5} {row['perfect']:>8.0f}s {row['ours']:>8.0f}s {row['ours_ratio']:>7.4f}"
-        hand = f"{row['bare']:>8.0f}s {row['bare_ratio']:>7.4f} {row['allowed']:>8.0f}s"
-        print(f"{times} {hand}  {row['polls_per_take']:.1f}")
-    good = all(row["ours"] <= row["allowed"] for row in rows)
+        times = "".join(f" {row[name]:>10.0f}s {row[name + '_ratio']:>7.4f}" for name in names)
+        print(f"{row['limit']:>5} {row['perfect']:>8.0f}s{times} {row['allowed']:>8.0f}s  {row['polls_per_take']:.1f}")
+        told = row["finishing"]
+        print(
+            f"      {told['steps']} steps beside it, slots {told['busy']:.0%} busy, films done at {told['done']:.0f}s"
+        )
+    good = all(max(row["ours"], row["overlapped"]) <= row["allowed"] for row in rows)
     memory = measure_memory(said.memory_takes) if said.memory_takes else None
     if memory:
         good = good and memory["most_mb"] <= ALLOWED_MB
