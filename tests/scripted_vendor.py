@@ -73,8 +73,11 @@ class Vendor:
             raise step
         if isinstance(step, httpx.Response):
             return step
-        scripted = step(request) if step is not None else None
-        return scripted if scripted is not None else getattr(self, "_" + place)(request)
+        scripted: httpx.Response | None = step(request) if step is not None else None
+        if scripted is not None:
+            return scripted
+        doors = {"create": self._create, "sound": self._sound, "poll": self._poll, "output": self._output}
+        return doors[place](request)
 
     def _create(self, request: httpx.Request) -> httpx.Response:
         body = json.loads(request.content)
