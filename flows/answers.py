@@ -1,4 +1,4 @@
-"""Answers about a manifest, a file or this machine: facts for `--json`, lines for people. Buys and writes nothing."""
+"""Answers about a file, models or this machine: facts for `--json`, lines for people. Buys and writes nothing."""
 
 from __future__ import annotations
 
@@ -8,155 +8,17 @@ import os
 import platform
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from flows.checking import Checked
-from flows.prepare import Prepared
+from flows.targets import UnknownNameError
 from infra.errors import ShotrunnerError
-from infra.run_events import latest_events
-from infra.runs import last_run
 from infra.settings import Settings
 from manifests.catalogue import ModelCard
-from manifests.journal import TakeState
-from manifests.nodes import find, parse_steps
-from manifests.plan import Planner
-from manifests.prompts import compose_still, compose_video
 from manifests.ratecard import load_profiles
-from manifests.standing import standing_of_take
-from manifests.walk import Numbered
-
-# --- status ---
-
-
-def status_facts(prepared: Prepared) -> dict[str, Any]:
-    """Where every take stands, by what the store says."""
-    plan, planner = prepared.plan, prepared.planner
-    rows = []
-    stand_ins = {want.fallback.id for want in plan.wants if want.fallback is not None}
-    for want in plan.every_want:
-        walk = planner.walks.get(want.id)
-        if walk is None and want.id in stand_ins:
-            continue  # nobody has fallen back on it
-        row: dict[str, Any] = {
-            "address": want.address, "what": want.what, "wanted": want.count, "model": want.model,
-            "fallback": want.id in stand_ins,
-        }  # fmt: skip
-        if walk is None:
-            row |= {"states": {"waiting": want.count}, "circled": None, "notes": [f"waits for {', '.join(want.needs)}"]}
-        else:
-            states: dict[str, int] = {}
-            for numbered in walk.wanted:
-                states[numbered.state.value] = states.get(numbered.state.value, 0) + 1
-            chosen = _circled_of(want.id, planner)
-            told = [(n.number, _why_not(n, plan.campaign)) for n in (*walk.skipped, *walk.wanted)]
-            notes = [f"{want.what} {number}: {words}" for number, words in told if words]
-            if want.id in planner.fell_back and want.fallback is not None:
-                notes.append(f"{want.fallback.model} filmed it in its place")
-            if want.id in planner.waiting:
-                notes.append(f"stopped at {planner.waiting[want.id]}")
-            row |= {"states": states, "circled": chosen, "notes": notes}
-        rows.append(row)
-    run = last_run(prepared.store, plan.campaign)
-    return {
-        "message_type": "status",
-        "campaign": plan.campaign,
-        "spent": plan.totals.spent,
-        "budget": plan.totals.budget,
-        "paid": plan.paid,
-        "rows": rows,
-        "events": [
-            event.model_dump(mode="json", by_alias=True)
-            for event in latest_events(prepared.store, plan.campaign, run.run_id if run else None)
-        ],
-        "last_run": run.model_dump(mode="json", by_alias=True, exclude={"notices"}) if run else None,
-    }
-
-
-def _circled_of(want_id: str, planner: Planner) -> int | None:
-    """The number that is circled of what this very model filmed."""
-    first = next((first for first, stand_in in planner.fell_back.items() if stand_in == want_id), None)
-    if first is not None:
-        return planner.circled[first]
-    return None if want_id in planner.fell_back else planner.circled.get(want_id)
-
-
-def _why_not(numbered: Numbered, target: str) -> str:
-    if numbered.state not in (TakeState.NEW, TakeState.HAVE):
-        return str(standing_of_take(numbered, target))
-    if numbered.screened is not None and not numbered.screened.ok:
-        return f"screened out: {'; '.join(numbered.screened.faults)}"
-    return ""
-
-
-def status_lines(facts: Mapping[str, Any]) -> list[str]:
-    purse = "credits" if facts["paid"] else "play credits"
-    lines = [f"{facts['campaign']}: {facts['spent']:,} of {facts['budget']:,} {purse} spent"]
-    for row in facts["rows"]:
-        states = ", ".join(f"{count} {state}" for state, count in row["states"].items())
-        circled = f"   {row['what']} {row['circled']} circled" if row["circled"] else ""
-        by = f"   by {row['model']}, the fallback" if row["fallback"] else ""
-        lines.append(f"  {row['address']:<12} {row['what']:<7} {states}{circled}{by}")
-        lines += [f"      {note}" for note in row["notes"]]
-    if facts["events"]:
-        lines.append("  what the plan did not have:")
-        lines += [f"      {e['at'][11:19]} {e['address'] or ''}: {e['next']}: {e['reason']}" for e in facts["events"]]
-    run = facts["last_run"]
-    if run:
-        ended = "done" if run["exit_code"] == 0 else f"exit {run['exit_code']}"
-        lines.append(f"  last run {run['run_id']}: {ended}, {run['calls']} vendor calls")
-        lines += [f"      {p['address'] or ''} {p['summary']}: {p['detail']}" for p in run["problems"]]
-    return lines
-
-
-# --- explain ---
-
-
-@dataclass(frozen=True)
-class Value:
-    path: str
-    value: str
-    origin: str
-
-
-def merged_values(checked: Checked) -> list[Value]:
-    """Every value of the manifest as it applies, and where it comes from: a line, the brand kit, or the default."""
-    loaded = checked.loaded
-    values = []
-    for tree, prefix, data in (
-        (loaded.tree, "", loaded.spot.model_dump(mode="json", by_alias=True)),
-        (loaded.brand_tree, "brand.", loaded.brand.model_dump(mode="json", by_alias=True)),
-    ):
-        for path, value in _leaves(data, ""):
-            steps = parse_steps(path)
-            where, _, depth = find(tree, steps)
-            origin = f"{Path(where.file).name}:{where.line}" if depth == len(steps) else "default"
-            values.append(Value(prefix + path, str(value), origin))
-    return values
-
-
-def _leaves(data: Any, path: str) -> Iterator[tuple[str, Any]]:
-    if isinstance(data, dict):
-        for key, item in data.items():
-            yield from _leaves(item, f"{path}.{key}" if path else key)
-    elif isinstance(data, list) and data and isinstance(data[0], dict | list):
-        for index, item in enumerate(data):
-            yield from _leaves(item, f"{path}[{index}]")
-    elif data not in (None, [], {}):
-        yield path, data
-
-
-def prompts_of(checked: Checked) -> dict[str, dict[str, str]]:
-    """What the still model and the video model are told, by shot."""
-    brand = checked.loaded.brand
-    return {
-        shot.id: {"still": compose_still(shot, brand), "video": compose_video(shot, brand)}
-        for shot in checked.loaded.spot.shots
-    }
-
 
 # --- verify ---
 
@@ -193,11 +55,6 @@ def verify_file(
 
 class NoSuchFileError(ShotrunnerError):
     summary = "no such file"
-    exit_code = 2
-
-
-class UnknownNameError(ShotrunnerError):
-    summary = "unknown name"
     exit_code = 2
 
 

@@ -47,6 +47,12 @@ def plan(
         raise UsageError("--why, --compare, --diff and --out are questions of their own", remedy="ask one at a time")
     options = Options(rebuy_unknown=rebuy_unknown)
     prepared = make_plan(manifest, overrides=set_, options=options)
+    if why is not None:
+        from flows.why import why_facts, why_lines
+
+        facts = why_facts(prepared, why)
+        views.answer(facts, why_lines(facts), json=json)
+        return 0
     if out is not None:
         from infra.files import place_file
 
@@ -86,7 +92,7 @@ def status(manifest: Manifest, /, *, set_: Set = (), json: Json = False) -> int:
 
     Exit: 0; 2 manifest.
     """
-    from flows.answers import status_facts, status_lines
+    from flows.status import status_facts, status_lines
 
     facts = status_facts(make_plan(manifest, overrides=set_))
     views.answer(facts, status_lines(facts), json=json)
@@ -94,37 +100,43 @@ def status(manifest: Manifest, /, *, set_: Set = (), json: Json = False) -> int:
 
 
 def explain(
-    manifest: Manifest,
-    shot: Annotated[str | None, Parameter(help="Only this shot's prompts.")] = None,
+    target: Annotated[str, Parameter(help="A manifest, a run id or the name of a campaign; or an address in it.")],
+    address: Annotated[
+        str | None, Parameter(help="Only this shot's prompts; with its axis values, one clip: hero@kettle-green,9:16.")
+    ] = None,
     /,
     *,
+    variant: Annotated[
+        str | None, Parameter(help="The variant that is told; the first unless given: kettle-green,cold,en-GB,9:16.")
+    ] = None,
     set_: Set = (),
     json: Json = False,
 ) -> int:
-    """Print the merged manifest with each value's origin, and both prompts of every shot.
+    """Print the merged manifest of a variant with each value's origin, and both prompts of every shot; or one clip.
+
+    Of a clip: what it is made from, what the models are told, its keys, the variants that show it, price and state.
 
     Example: shotrunner explain manifests/examples/morning-30s.yaml pour
 
-    Exit: 0; 2 manifest or unknown shot.
+    Exit: 0; 2 manifest, unknown shot, clip or variant.
     """
-    from flows.answers import UnknownNameError, merged_values, prompts_of
     from flows.checking import check_manifest
+    from flows.explain import find_variant, manifest_facts, manifest_lines
+    from flows.explain_clip import clip_facts, clip_lines
+    from flows.targets import default_target, find_target
 
-    checked = check_manifest(manifest, set_)
-    prompts = prompts_of(checked)
-    if shot is not None and shot not in prompts:
-        raise UnknownNameError(f"no shot {shot!r}", remedy=f"there are {', '.join(prompts)}")
-    chosen = {name: told for name, told in prompts.items() if shot in (None, name)}
-    values = [] if shot else merged_values(checked)
-    lines = [f"{v.path}: {v.value}   [{v.origin}]" for v in values]
-    for name, told in chosen.items():
-        lines += [f"{name}, still: {told['still']}", f"{name}, video: {told['video']}"]
-    facts = {
-        "message_type": "explain",
-        "values": [{"path": v.path, "value": v.value, "origin": v.origin} for v in values],
-        "prompts": chosen,
-    }
-    views.answer(facts, lines, json=json)
+    if address is None and "@" in target and not Path(target).is_file():
+        target, address = default_target("put the manifest before the address"), target
+    found = find_target(target)
+    overrides = set_ or found.overrides
+    if address is not None and "@" in address:
+        prepared = make_plan(found.manifest, overrides=overrides)
+        told = clip_facts(prepared, address)
+        views.answer(told, clip_lines(told, paid=prepared.plan.paid), json=json)
+        return 0
+    checked = check_manifest(found.manifest, overrides)
+    facts = manifest_facts(checked, find_variant(checked, variant), address)
+    views.answer(facts, manifest_lines(facts), json=json)
     return 0
 
 

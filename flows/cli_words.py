@@ -101,7 +101,8 @@ def circle(
 
     Exit: 0 kept; 2 no such take; 9 a run is under way.
     """
-    from flows.words import default_target, keep, say_one
+    from flows.targets import default_target
+    from flows.words import keep, say_one
 
     spoken = say_one(in_ or default_target(), address, take, "approve", by=by, person=person, note=note)
     return keep(spoken, yes=yes, json=json, name="circle")
@@ -128,7 +129,8 @@ def reject(
 
     Exit: 0 kept; 2 no such take or reason; 9 a run is under way.
     """
-    from flows.words import default_target, keep, say_one
+    from flows.targets import default_target
+    from flows.words import keep, say_one
 
     target = in_ or default_target()
     spoken = say_one(target, address, take, "reject", by=by, person=person, reasons=(reason,), note=note)

@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from flows import views
-from flows.answers import UnknownNameError
 from flows.apply import apply_prepared, confirm, refuse_gates, refuse_what_is_missing
 from flows.call_sheet import call_sheet
 from flows.costs import refuse_unexplained
 from flows.prepare import Prepared, refuse_drift, refuse_over_budget, replan
+from flows.targets import UnknownNameError
 from flows.words import held, prepare_target, write_selections
 from infra.clock import SystemClock
 from infra.errors import LeaseHeldError, PreconditionFailedError

@@ -9,7 +9,7 @@ from pathlib import Path
 from flows.prepare import absolute_store
 from infra.errors import ShotrunnerError
 from infra.records import read_record
-from infra.runs import last_run
+from infra.runs import last_run, list_runs
 from infra.settings import read_settings
 from infra.storage import open_store
 from infra.storage.base import ObjectStore
@@ -23,6 +23,13 @@ MANIFEST_ENDINGS = (".yaml", ".yml")
 
 class UnknownTargetError(ShotrunnerError):
     summary = "no such manifest, run or campaign"
+    exit_code = 2
+
+
+class UnknownNameError(ShotrunnerError):
+    """Of a shot, a take, a profile: what a person named and nothing is called."""
+
+    summary = "unknown name"
     exit_code = 2
 
 
@@ -65,6 +72,18 @@ def find_plan(store: ObjectStore, root: Path, text: str) -> tuple[RunRecord | No
     """The last run that a run id or a campaign's name means, and its plan; whether or not the manifest is there."""
     record = _run(store, text)
     return record, read_record(store, plan_key(record.plan), Plan) if record else _planned(store, root, text)
+
+
+def default_target(remedy: str = "say --in TARGET") -> str:
+    """The one campaign of the current folder's project that has run. Raises UnknownTargetError."""
+    root = find_root(Path.cwd() / "here")
+    store = open_store(absolute_store(read_settings(root).store, root), root)
+    campaigns = sorted({run.campaign for run in list_runs(store)})
+    if len(campaigns) == 1:
+        return campaigns[0]
+    if not campaigns:
+        raise UnknownTargetError("nothing has run here yet", remedy=f"run a manifest first, or {remedy}")
+    raise UnknownTargetError(f"several campaigns have run here: {', '.join(campaigns)}", remedy=remedy)
 
 
 def _run(store: ObjectStore, text: str) -> RunRecord | None:

@@ -12,19 +12,16 @@ from pathlib import Path
 from typing import Any, Literal
 
 from flows import views
-from flows.answers import UnknownNameError
 from flows.apply import ask
-from flows.prepare import Prepared, absolute_store, make_plan, replan
-from flows.targets import UnknownTargetError, find_target
+from flows.prepare import Prepared, make_plan, replan
+from flows.targets import UnknownNameError, UnknownTargetError, find_target
 from infra.clock import Clock, SystemClock
 from infra.errors import StalePlanError
 from infra.lease import acquire_lease
 from infra.records import read_record
-from infra.runs import last_run, list_runs
+from infra.runs import last_run
 from infra.selections import change_selection, keep_decisions
-from infra.settings import read_settings
 from infra.state import StoreState
-from infra.storage import open_store
 from infra.storage.base import ObjectStore
 from manifests.approvals import Decisions, Subject, Word, apply_words, empty_selection
 from manifests.approvals_file import Seen, check_approvals
@@ -32,7 +29,6 @@ from manifests.diagnostics import Diagnostic, suggest
 from manifests.finish import DeliverableIndex
 from manifests.journal import RunRecord, Selection
 from manifests.naming import plan_key
-from manifests.paths import find_root
 from manifests.plan import Action, Options, Plan
 from manifests.retakes import MarkedState, bought_anew
 from manifests.walk import Numbered, take_frames
@@ -53,18 +49,6 @@ class Spoken:
     @property
     def anew(self) -> list[Action]:
         return bought_anew(self.prepared.plan, self.after.plan)
-
-
-def default_target() -> str:
-    """The one campaign of the current folder's project that has run. Raises UnknownTargetError."""
-    root = find_root(Path.cwd() / "here")
-    store = open_store(absolute_store(read_settings(root).store, root), root)
-    campaigns = sorted({run.campaign for run in list_runs(store)})
-    if len(campaigns) == 1:
-        return campaigns[0]
-    if not campaigns:
-        raise UnknownTargetError("nothing has run here yet", remedy="run a manifest first, or say --in TARGET")
-    raise UnknownTargetError(f"several campaigns have run here: {', '.join(campaigns)}", remedy="say --in TARGET")
 
 
 def prepare_target(text: str, **options: Any) -> tuple[Prepared, RunRecord | None]:

@@ -106,18 +106,23 @@ def shared_of(wants: Sequence[Want], uses: Mapping[str, ShotUse]) -> Shared:
     )
 
 
-def showing(sources: Sequence[Source], address: str) -> Iterator[Variant]:
-    """The variants in whose film that shot is, over all spots."""
+def users_of(sources: Sequence[Source], address: str) -> Iterator[Variant]:
+    """The variants in whose film that shot, line or effect is, over all spots."""
     for variant in variants_of(sources):
-        for shot in variant.source.data.get("shots", ()):
-            positions = variant.source.matrix.positions
-            present = all(
-                variant.cell[positions[axis]] in _allowed(value)
-                for axis, value in (shot.get("when") or {}).items()
-                if axis in positions
-            )
-            if present and variant.shot(shot["id"]) == address:
-                yield variant
+        data, sound = variant.source.data, variant.source.data.get("sound") or {}
+        lines = (sound.get("voiceover") or {}).get("lines") or ()
+        named = [(variant.shot(shot["id"]), shot) for shot in data.get("shots", ())]
+        named += [(variant.line(line["id"]), line) for line in lines]
+        named += [
+            (variant.effect(e.get("id") or f"{e['at']}-{n}"), e) for n, e in enumerate(sound.get("effects") or (), 1)
+        ]
+        if any(name == address and _is_in(variant, part.get("when")) for name, part in named):
+            yield variant
+
+
+def _is_in(variant: Variant, when: Mapping[str, Any] | None) -> bool:
+    values = variant.values
+    return all(values[axis] in _allowed(wanted) for axis, wanted in (when or {}).items() if axis in values)
 
 
 # --- cells, told as they are written ---
