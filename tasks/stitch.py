@@ -104,17 +104,17 @@ class _Film:
         return await self.production.steps.run("section", params, inputs)
 
     async def join(self, sections: Sequence[Section], made: Sequence[StepResult]) -> StepResult:
-        """The film's packets. An input that is shown twice is named twice."""
+        """The film's packets. A clip that is copied in several parts is one input."""
         rendered = iter(made)
         inputs: dict[str, BlobRef] = {}
         parts: list[dict[str, Any]] = []
         for number, section in enumerate(sections):
-            name = f"part{number}"
-            first = 0
             if section.kind == "copy":
-                first, inputs[name] = section.clips[0].first, self.clips[section.clips[0].index].blob
+                piece = section.clips[0]
+                name, first, blob = f"clip{piece.index}", piece.first, self.clips[piece.index].blob
             else:
-                inputs[name] = next(rendered).files["section.mp4"]
+                name, first, blob = f"section{number}", 0, next(rendered).files["section.mp4"]
+            inputs[name] = blob
             parts.append({"input": name, "first": first, "frames": section.end - section.start})
         params = {"rate": self.profile.rate, "frames": self.frames, "parts": parts}
         return await self.production.steps.run("stitch", params, inputs)
