@@ -16,6 +16,7 @@ from manifests.campaign import read_campaign
 from manifests.capability import check_capability, check_images
 from manifests.catalogue import ModelCard, Profile
 from manifests.diagnostics import Diagnostic, ManifestError, sort_diagnostics
+from manifests.filing import check_names
 from manifests.films import Variant
 from manifests.images import ImageFacts
 from manifests.lint import lint_spot
@@ -81,7 +82,7 @@ def check_manifest(path: Path, overrides: Sequence[str] = ()) -> Checked:
             judged += [*check_glyphs(loaded, usable, asked), *lint_spot(loaded)]
             name = variant.name if len(source.parts) > 1 else ""
             found += [(name, problem) for problem in judged]
-    judged = [*broken, *_name_where_they_differ(found)]
+    judged = [*broken, *_name_where_they_differ(found), *check_names(campaign, profiles)]
     errors = _by_stage(said, [p for p in judged if p.severity == "error"], str(path))
     if errors:
         raise ManifestError(errors)

@@ -88,7 +88,7 @@ async def _deliver(
     heard: Sounds,
     circled: Mapping[str, Circled],
 ) -> Finished:
-    stem = file_name(production.plan, production.spot, wanted, production.cut.frames)
+    stem = file_name(production.plan, production.variant, wanted, profile, production.cut.frames, key)
     film = await delivery.encode(slate(name, "encode"), production, picture, mixed, profile, stem)
     measured = await delivery.verify(slate(name, "verify"), production, film, profile, wanted.ratio)
     captions = await delivery.caption(slate(name, "captions"), production, heard.lines, profile)
@@ -99,7 +99,7 @@ async def _deliver(
         build_sidecar, production, wanted, files, circled, heard.lines, heard.effects, measured, mixed
     )
     index = await delivery.store_deliverable(
-        slate(name, "deliver"), production, wanted, key, inputs, files, sidecar, measured.facts
+        slate(name, "deliver"), production, wanted, key, inputs, stem, files, sidecar, measured.facts
     )
     return Finished(index, wanted, made=True)
 

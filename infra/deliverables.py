@@ -11,14 +11,17 @@ from infra.files import place_file
 from infra.media.steps import STEPS
 from infra.records import read_record
 from infra.storage.base import ObjectStore
+from manifests.adnames import Fields
 from manifests.approvals import Decisions, said_of_film
 from manifests.catalogue import Profile
 from manifests.digest import digest_json
+from manifests.filing import name_film, pattern_of
 from manifests.films import Variant
 from manifests.finish import DeliverableIndex, finish_key
-from manifests.naming import deliverable_index_key, deliverable_name, variant_name
+from manifests.naming import deliverable_index_key, variant_name
 from manifests.plan import Plan
-from manifests.schema import Deliver, Spot
+from manifests.schema import Deliver
+from manifests.timing import FILM_RATE
 
 
 def film_name(variant: Variant, wanted: Deliver) -> str:
@@ -26,17 +29,11 @@ def film_name(variant: Variant, wanted: Deliver) -> str:
     return variant_name(wanted.ratio, wanted.profile, variant.source.id, *variant.cell)
 
 
-def file_name(plan: Plan, spot: Spot, wanted: Deliver, frames: int) -> str:
-    """Name of the film, without its ending."""
-    return deliverable_name(
-        template=spot.naming,
-        brand=str(plan.brand["name"]),
-        campaign=plan.campaign,
-        ratio=wanted.ratio,
-        seconds=frames // 24,
-        profile=wanted.profile,
-        version=wanted.version,
-    )
+def file_name(plan: Plan, variant: Variant, wanted: Deliver, profile: Profile, frames: int, key: str) -> str:
+    """Name of the film, without its ending. `key` says what it is made of."""
+    pattern = pattern_of(variant.spot.naming, plan.sources)
+    told: Fields = {"brand": str(plan.brand["name"]), "campaign": plan.campaign, "duration": frames // FILM_RATE}
+    return name_film(pattern, variant, wanted, profile, told, key)
 
 
 def find_deliverable(
@@ -52,7 +49,9 @@ def find_deliverable(
     film is part of the key, for its sidecar tells it; the film itself is not encoded again."""
     name = film_name(variant, wanted)
     said = said_of_film(decisions, name)
-    told = {**inputs, f"{name}/said": digest_json(said)} if said else inputs
+    told = {**inputs, f"{name}/said": digest_json(said)} if said else dict(inputs)
+    if wanted.ad_id:
+        told[f"{name}/ad_id"] = digest_json(wanted.ad_id)
     key = finish_key(plan, variant, told, profile, wanted.ratio, wanted.version, STEPS)
     where = deliverable_index_key(plan.campaign, name, key[:12])
     index = read_record(store, where, DeliverableIndex)

@@ -129,7 +129,7 @@ def _read_source(
     shots = _shot_ids(tree)
     # A part must be seen in each of its forms, and in a variant that has it: so with every axis that decides of that.
     comes_and_goes = frozenset(depends.get("when", ()))
-    for cell in covering_cells(matrix, (comes_and_goes.union(axes) for axes in depends.values())):
+    for cell in covering_cells(matrix, (comes_and_goes.union(axes) for axes in ((RATIO,), *depends.values()))):
         variant = Variant(source, cell)
         narrowed = narrow(tree, matrix, cell, lookups)
         absent = shots - _shot_ids(narrowed)

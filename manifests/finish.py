@@ -11,8 +11,10 @@ from pydantic import Field
 from manifests.approvals import words_said
 from manifests.catalogue import Profile
 from manifests.digest import digest_json
+from manifests.filing import naming_text
 from manifests.films import Variant, yaml_path
 from manifests.journal import BlobRef, Record, Selection
+from manifests.naming import DEFAULT_NAME
 from manifests.plan import Plan
 from manifests.ratecard import load_models
 from manifests.schema import Deliver
@@ -108,6 +110,8 @@ def finish_key(
     """`inputs`: sha256 of the circled take of each shot, of each sound and of each file, by want id or YAML path."""
     spot = variant.spot.model_dump(mode="json", by_alias=True)
     shown = {k: v for k, v in spot.items() if k not in _NOT_SHOWN}
+    if plan.sources and naming_text(None, plan.sources) != DEFAULT_NAME:
+        shown["naming"] = naming_text(variant.spot.naming, plan.sources)  # follows from the spots and axes of all films
     upscale = spot.get("generate", {}).get("upscale")
     return digest_json(
         {

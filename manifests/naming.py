@@ -246,7 +246,6 @@ def slate(*parts: str) -> str:
 # --- deliverables ---
 
 DEFAULT_NAME = "{brand}_{campaign}_{ratio}_{duration}s_{profile}_v{version}"
-NAME_FIELDS = ("brand", "campaign", "ratio", "duration", "profile", "version")
 MAX_NAME = 120  # what ad servers take (delivery sheet 3.3)
 
 
@@ -259,30 +258,3 @@ def variant_name(ratio: str, profile: str, *values: str) -> str:
         start = f"{start[: LONGEST_VALUES - 9].rstrip('-')}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
     end = f"{ratio.replace(':', 'x')}-{profile}"
     return _name(f"{start}-{end}" if start else end)
-
-
-def deliverable_name(
-    *, template: str | None, brand: str, campaign: str, ratio: str, seconds: int, profile: str, version: int
-) -> str:
-    """Name of a deliverable without its ending. Raises ValueError for an unknown field or a name over 120 characters:
-    a name is never cut."""
-    values = {
-        "brand": brand,
-        "campaign": campaign,
-        "ratio": ratio.replace(":", "x"),
-        "duration": str(seconds),
-        "profile": profile,
-        "version": f"{version:02d}",
-    }
-
-    def value_of(match: re.Match[str]) -> str:
-        if match[1] not in values:
-            raise ValueError(f"unknown field {match[0]} in a name; there are {', '.join(NAME_FIELDS)}")
-        return values[match[1]]
-
-    name = re.sub(r"\{([^{}]*)\}", value_of, template or DEFAULT_NAME)
-    if not re.fullmatch(r"[A-Za-z0-9._-]+", name):
-        raise ValueError(f"{name!r} has characters that ad servers refuse: letters, digits, '.', '_' and '-' only")
-    if len(name) > MAX_NAME:
-        raise ValueError(f"{name!r} has {len(name)} characters, at most {MAX_NAME} are taken")
-    return name

@@ -1,7 +1,7 @@
 """What a placement will not take: unknown profiles, sizes it does not list, lengths it does not run.
 
-The tables are `profiles/*.yaml`. Which pairs are delivered is `manifests.check`; whether an encoded file is right is
-measured on the file.
+The tables are `profiles/*.yaml`. Which pairs are delivered is `manifests.check`, what files are called is
+`manifests.filing`; whether an encoded file is right is measured on the file.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ from fractions import Fraction
 from manifests.catalogue import Profile
 from manifests.diagnostics import Diagnostic, suggest
 from manifests.loaded import LoadedSpot
-from manifests.naming import DEFAULT_NAME, deliverable_name
 from manifests.schema import Deliver
 from manifests.timing import FILM_RATE
 
@@ -32,28 +31,6 @@ def check_deliver(loaded: LoadedSpot, profiles: Mapping[str, Profile], frames: i
         else:
             yield from _check_size(loaded, path, deliver, profile)
             yield from _check_length(loaded, path, profile, frames)
-    yield from _check_names(loaded, frames)
-
-
-def _check_names(loaded: LoadedSpot, frames: int) -> Iterator[Diagnostic]:
-    """Files are named when all is paid for: too late to find out that a name cannot be."""
-    spot = loaded.spot
-    names: dict[str, int] = {}
-    for number, deliver in enumerate(spot.deliver):
-        try:
-            name = deliverable_name(
-                template=spot.naming, brand=loaded.brand.name, campaign=spot.name, ratio=deliver.ratio,
-                seconds=frames // FILM_RATE, profile=deliver.profile, version=deliver.version,
-            )  # fmt: skip
-        except ValueError as problem:
-            remedy = f"leave `naming` out for {DEFAULT_NAME}"
-            yield Diagnostic("unusable name", str(problem), "naming", loaded.where("naming"), remedy)
-            return
-        if name in names:
-            detail = f"{name} is the name of deliver[{names[name]}], too: one file would overwrite the other"
-            remedy = "put {profile}, {ratio} and v{version} into `naming`, or list it once"
-            yield Diagnostic("unusable name", detail, f"deliver[{number}]", loaded.where(f"deliver[{number}]"), remedy)
-        names.setdefault(name, number)
 
 
 def _check_size(loaded: LoadedSpot, path: str, deliver: Deliver, profile: Profile) -> Iterator[Diagnostic]:

@@ -63,6 +63,7 @@ Version = Annotated[int, Field(ge=1, le=99), BeforeValidator(_take_whole)]
 Seed = Annotated[int, Field(ge=0, le=4294967295), BeforeValidator(_take_whole)]
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]  # campaigns, spots, brands
 Identifier = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_-]{0,39}$")]  # shots, lines
+AdId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9]{1,32}$")]
 ReferenceName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{2,15}$")]  # the vendor's tag rule
 Ratio = Annotated[str, StringConstraints(pattern=r"^[1-9][0-9]{0,3}:[1-9][0-9]{0,3}$")]
 Date = Annotated[str, StringConstraints(pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$")]
@@ -543,6 +544,7 @@ class Deliver(Model):
     profile: Text = Field(description="A delivery profile.", examples=["youtube-instream"])
     ratio: Ratio = Field(description="In quotes.", examples=["16:9"])
     version: Version = Field(default=1, description="The number in the file's name.")
+    ad_id: AdId | None = Field(default=None, description="The file's whole name, where broadcasters want it so.")
     spots: tuple[Identifier, ...] = Field(default=(), description="In a campaign: its spots; empty for all of them.")
 
 

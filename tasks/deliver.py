@@ -11,7 +11,7 @@ from typing import Any
 
 from infra.blobs import blob_file, put_blob
 from infra.captioning import spoken_cues
-from infra.deliverables import file_name, film_name
+from infra.deliverables import film_name
 from infra.errors import PreconditionFailedError
 from infra.production import Production, SpokenTake
 from infra.records import create_record
@@ -87,14 +87,15 @@ async def store_deliverable(
     wanted: Deliver,
     key: str,
     inputs: Mapping[str, str],
+    stem: str,
     files: Mapping[str, BlobRef],
     sidecar: Mapping[str, Any],
     measured: Mapping[str, Any],
 ) -> DeliverableIndex:
-    """Writes the sidecar, the named copies and, last, the index: without an index there is no deliverable."""
+    """Writes the sidecar, the named copies and, last, the index: without an index there is no deliverable. `stem` is
+    the film's name without its ending."""
     store, plan = production.store, production.plan
     variant = film_name(production.variant, wanted)
-    stem = file_name(plan, production.spot, wanted, production.cut.frames)
     text = json.dumps(sidecar, indent=2, sort_keys=True, ensure_ascii=False).encode()
     blobs = dict(files)
     blobs[f"{stem}.json"] = await asyncio.to_thread(put_blob, store, "out", text, "application/json")
