@@ -270,3 +270,52 @@ def test_seconds_are_one_number_however_they_were_written(seconds: Decimal) -> N
     written = {json.dumps(_plain(s)) for s in (seconds, seconds.normalize(), Decimal(f"{seconds}00"))}
     assert len(written) == 1
     assert float(next(iter(written))) == float(seconds)
+
+
+# --- shots longer than their model films at once ---
+
+LONG = {"    duration: 6\n": "    duration: 12\n"}
+
+
+def test_only_the_first_segment_starts_on_a_still(load_film: Film) -> None:
+    wants = expand(load_film(LONG))
+    assert [w for w in wants if w.startswith("pour")] == ["pour-1/effect", "pour.1/still", "pour.1/take", "pour.2/take"]
+    first, second = wants["pour.1/take"], wants["pour.2/take"]
+    assert first.body["promptImage"] == {"from": "pour.1/still", "what": "circled-still"}
+    assert second.body["promptImage"] == {"from": "pour.1/take", "what": "out-frame", "frame": first.frames - 1}
+    assert (first.address, second.address, second.needs) == ("pour.1", "pour.2", ("pour.1/take",))
+    assert first.body["promptText"] == second.body["promptText"]
+    assert first.seconds + second.seconds == 13
+    assert second.credits == second.seconds * 12
+
+
+def test_a_shot_that_continues_a_long_one_starts_on_its_last_segment(load_film: Film) -> None:
+    film = load_film({
+        "    duration: 5\n": "    duration: 12\n",
+        "    duration: 6\n": "    duration: 6\n    continues: dawn\n",
+        "edit:\n  transitions:\n    - {between: [dawn, pour], duration: 0.4}\n": "",
+    })  # fmt: skip
+    wants = expand(film)
+    last = wants["dawn.2/take"]
+    assert wants["pour/take"].body["promptImage"] == {
+        "from": "dawn.2/take", "what": "out-frame", "frame": last.frames - 1,
+    }  # fmt: skip
+
+
+def test_each_segment_has_its_own_fallback(load_film: Film) -> None:
+    retry = {"  takes: 3\n": "  takes: 3\n  retry: {on_moderation: fallback, fallback: veo3.1}\n"}
+    wants = expand(load_film(LONG | retry))
+    for name in ("pour.1", "pour.2"):
+        other = wants[f"{name}/take"].fallback
+        assert other is not None
+        assert other.id == f"{name}/fallback"
+        assert other.seconds * 24 >= wants[f"{name}/take"].frames
+        assert other.body["promptImage"] == wants[f"{name}/take"].body["promptImage"]
+
+
+def test_an_in_point_inside_the_second_segment_films_the_first_one_too(load_film: Film) -> None:
+    film = load_film({"    duration: 6\n": "    duration: 6\n    in: 8\n"})
+    wants = expand(film)
+    assert {"pour.1/take", "pour.2/take"} <= set(wants)
+    shown = cut_of(film.spot, MODELS).parts("pour")
+    assert [part.id for part in shown] == ["pour.2"]
