@@ -30,7 +30,7 @@ def plan_facts(plan: Plan, checked: Checked, slots: int) -> dict[str, Any]:
         "per_shot": dict(plan.per_shot),
         "actions": [a.model_dump(mode="json") for a in plan.actions],
         "prices": _prices(plan, checked.models),
-        "seconds_to_make": list(_times(plan, checked.models, slots)),
+        "seconds_to_make": list(times_of(plan, checked.models, slots)),
         "slots": slots,
         "needs": needs_of(plan, checked),
         "not_applied": list(plan.not_applied),
@@ -43,7 +43,7 @@ def call_sheet(plan: Plan, checked: Checked, slots: int, *, assumed: bool, every
     """`every`: each purchase on a line of its own, where a matrix would be told shot by shot."""
     if is_matrix(plan.sources):
         lines = matrix_sheet.head(plan, checked)
-        lines += rows_of(plan, plan.actions) if every else matrix_sheet.rows(plan)
+        lines += rows_of(plan, plan.actions) if every else matrix_sheet.rows(plan, plan.actions)
     else:
         lines = [_head(plan), *rows_of(plan, plan.actions)]
     lines += _totals(plan)
@@ -85,7 +85,7 @@ def _totals(plan: Plan) -> list[str]:
 def _time(plan: Plan, models: Mapping[str, ModelCard], slots: int, *, assumed: bool) -> str:
     if not plan.unfinished:
         return "  nothing to buy"
-    low, high = map(duration_words, _times(plan, models, slots))
+    low, high = map(duration_words, times_of(plan, models, slots))
     tier = "tier 1, assumed" if assumed else "from settings"
     count = sum(a.verb in (Verb.BUY, Verb.COLLECT) for a in plan.actions)
     span = low if low == high else f"{low} to {high}"
@@ -153,7 +153,7 @@ def _prices(plan: Plan, models: Mapping[str, ModelCard]) -> list[str]:
     return prices
 
 
-def _times(plan: Plan, models: Mapping[str, ModelCard], slots: int) -> tuple[int, int]:
+def times_of(plan: Plan, models: Mapping[str, ModelCard], slots: int) -> tuple[int, int]:
     low = estimate_seconds(plan.wants, plan.actions, models, slots, slow=False)
     return low, estimate_seconds(plan.wants, plan.actions, models, slots, slow=True)
 

@@ -46,12 +46,24 @@ def plan(
     if sum(asked is not None for asked in (why, compare, diff, out)) > 1:
         raise UsageError("--why, --compare, --diff and --out are questions of their own", remedy="ask one at a time")
     options = Options(rebuy_unknown=rebuy_unknown)
+    if compare is not None:
+        from flows.compare import compare_facts, compare_lines
+
+        facts = compare_facts(manifest, compare, set_, options)
+        views.answer(facts, compare_lines(facts), json=json)
+        return 0
     prepared = make_plan(manifest, overrides=set_, options=options)
     if why is not None:
         from flows.why import why_facts, why_lines
 
         facts = why_facts(prepared, why)
         views.answer(facts, why_lines(facts), json=json)
+        return 0
+    if diff is not None:
+        from flows.compare import diff_facts, diff_lines
+
+        facts = diff_facts(prepared, diff)
+        views.answer(facts, diff_lines(facts, prepared.plan, every=every), json=json)
         return 0
     if out is not None:
         from infra.files import place_file

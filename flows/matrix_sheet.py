@@ -1,10 +1,11 @@
-"""The plan of films that share shots: one line for each shot however many values it is filmed with, what sharing saves,
-and why a shot is filmed as often as it is. Facts and lines; decides nothing."""
+"""The plan of films that share shots: one line for each shot however many values it is filmed with, and what sharing
+saves. Facts and lines; decides nothing."""
 
 from __future__ import annotations
 
 import re
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from decimal import Decimal
 from typing import Any
@@ -56,12 +57,12 @@ class Row:
         return ", ".join(f"{count:,} {reason}" for reason, count in self.why.items())
 
 
-def group_rows(plan: Plan) -> list[Row]:
+def group_rows(plan: Plan, actions: Iterable[Action]) -> list[Row]:
     """Shot by shot in the order of the films, then what is bought beside takes."""
     uses = shot_uses(plan.sources)
     wants = {w.id: w for w in plan.every_want}
     rows: dict[tuple[str, str], Row] = {}
-    for action in plan.actions:
+    for action in actions:
         want = wants[action.want]
         use = use_of(want.address, uses) if want.what == "take" else None
         name = (f"{use.spot}/{use.shot}" if use.spot else use.shot) if use else PLURALS.get(want.what, want.what)
@@ -95,7 +96,7 @@ def matrix_facts(plan: Plan, checked: Checked) -> dict[str, Any]:
                 "name": row.name, "what": row.what, "depends_on": list(row.axes), "clips": len(row.clips),
                 "numbers": row.numbers, "seconds": row.seconds, "credits": row.credits, "why": dict(row.why),
             }
-            for row in group_rows(plan)
+            for row in group_rows(plan, plan.actions)
         ],
     }  # fmt: skip
 
@@ -129,11 +130,11 @@ def _axes_words(source: LoadedSource) -> str:
     return f"{words} → {counted(cells.variants, 'variant')}"
 
 
-def rows(plan: Plan) -> list[str]:
+def rows(plan: Plan, actions: Iterable[Action]) -> list[str]:
     from flows.call_sheet import in_columns
 
     table = [("shot", "depends on", "clips", "takes", "seconds", "credits", "made by", "why")]
-    for row in group_rows(plan):
+    for row in group_rows(plan, actions):
         axes = " × ".join(row.axes) if row.axes else "nothing" if row.what == "take" else ""
         seconds = f"{row.seconds:,}" if row.what == "take" else ""
         made_by = ", ".join(row.made_by)
