@@ -16,7 +16,7 @@ from typing import Any
 from flows import views
 from flows.checking import refuse_words_that_do_not_fit
 from flows.costs import refuse_unexplained
-from flows.delivery import put_film, put_out, put_page, put_sheets
+from flows.delivery import put_film, put_out, put_pages, put_sheets
 from flows.prepare import Prepared, refuse_over_budget, store_inputs
 from infra.clock import SystemClock
 from infra.console import CONSOLE, RunConsole
@@ -139,15 +139,19 @@ def _nothing_to_do(
 ) -> int:
     put_sheets(store, plan, [put_film(store, plan, index, folder) for index in finished], folder)
     before = last_run(store, plan.campaign)
-    if before is not None and before.dailies is not None:
-        put_page(store, before.dailies, folder)
+    if before is not None:
+        put_pages(store, before, folder)
     if json:
         views.print_json({"message_type": "done", "calls": 0, "encodes": 0, "credits": 0, "out": str(folder)})
         return 0
     views.say(f"{plan.campaign}: nothing to do; 0 vendor calls, 0 encodes, 0 credits")
-    for index in finished:
-        views.say(f"  {index.film}  {film_facts(index.measured)}")
+    for line in views.film_lines([{**_told(index), "file": index.film} for index in finished]):
+        views.say(line)
     return 0
+
+
+def _told(index: DeliverableIndex) -> dict[str, Any]:
+    return {"profile": index.profile, "ok": bool(index.measured["ok"]), "facts": film_facts(index.measured)}
 
 
 def run_flow(prepared: Prepared, digest: str, console: RunConsole, folder: Path, *, json: bool) -> int:
@@ -240,10 +244,7 @@ def _report(prepared: Prepared, run_id: str | None, folder: Path, code: int, *, 
     record = read_record(store, run_key(run_id, "run.json"), RunRecord) if run_id else None
     if record is None:
         return code or 1
-    films = [
-        {"file": str(film.path), "facts": film_facts(film.index.measured)}
-        for film in put_out(store, prepared.plan, record, folder)
-    ]
+    films = [{"file": str(film.path), **_told(film.index)} for film in put_out(store, prepared.plan, record, folder)]
     told: Mapping[str, Any] = record.model_dump(mode="json", by_alias=True)
     if json:
         page = str(folder / "dailies.html")

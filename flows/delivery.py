@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from manifests.adnames import content_id
 from manifests.approvals import said_of_film
 from manifests.digest import digest_bytes
 from manifests.finish import DeliverableIndex
-from manifests.journal import BlobRef, RunRecord
+from manifests.journal import RunRecord
 from manifests.plan import Plan
 from manifests.ratecard import load_profiles
 from manifests.trafficking import Trafficked, google_assets, meta_assets, trafficking_rows, write_csv
@@ -37,13 +38,15 @@ def put_out(store: ObjectStore, plan: Plan, record: RunRecord, folder: Path) -> 
     films = [put_film(store, plan, index, folder) for index in read_indexes(store, record.deliverables)]
     films += [put_film(store, plan, index, folder / REVIEW) for index in read_indexes(store, record.waiting)]
     put_sheets(store, plan, films, folder)
-    if record.dailies is not None:
-        put_page(store, record.dailies, folder)
+    put_pages(store, record, folder)
     return films
 
 
-def put_page(store: ObjectStore, dailies: BlobRef, folder: Path) -> None:
-    place_file(folder / "dailies.html", dailies.sha256, lambda: read_blob(store, dailies))
+def put_pages(store: ObjectStore, record: RunRecord, folder: Path) -> None:
+    """The dailies, and the picture of all variants."""
+    for name, blob in (("dailies.html", record.dailies), ("grid.png", record.grid)):
+        if blob is not None:
+            place_file(folder / name, blob.sha256, partial(read_blob, store, blob))
 
 
 def put_film(store: ObjectStore, plan: Plan, index: DeliverableIndex, folder: Path) -> PutOut:

@@ -14,6 +14,8 @@ from typing import IO, Any
 from manifests.diagnostics import Diagnostic, ManifestError, format_diagnostic
 from manifests.plan import Plan, Verb
 
+MOST_LINES = 12  # of films and the like at the end of a run; what is left is counted
+
 
 def print_json(value: object) -> None:
     sys.stdout.write(json.dumps(value, ensure_ascii=False, default=str) + "\n")
@@ -172,12 +174,35 @@ def run_lines(record: Mapping[str, Any], films: Sequence[Mapping[str, Any]]) -> 
         low, high = (duration_words(seconds) for seconds in record["estimated_seconds"])
         took = duration_words(record["buying_seconds"])
         lines.append(f"  purchasing took {took}; the plan said {low if low == high else f'{low} to {high}'}")
-    lines += [f"  {film['file']}  {film['facts']}" for film in films]
-    for variant, lacking in record.get("incomplete", {}).items():
-        lines.append(f"  not complete: {variant}" + (f", lacks {', '.join(lacking)}" if lacking else ""))
+    lines += film_lines(films)
+    incomplete = record.get("incomplete", {}).items()
+    lacks = [f"{variant}{', lacks ' + ', '.join(lacking) if lacking else ''}" for variant, lacking in incomplete]
+    lines += [f"  not complete: {line}" for line in lacks[:MOST_LINES]] + _more(lacks, "not complete")
     lines += [f"  note: {notice}" for notice in record["notices"]]
-    lines += [f"  {_problem_line(p)}" for p in record["problems"]]
+    told = list(dict.fromkeys(_problem_line(problem) for problem in record["problems"]))
+    lines += [f"  {line}" for line in told[:MOST_LINES]] + _more(told, "problems: see the dailies")
     return lines
+
+
+def film_lines(films: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Film by film; of very many, how many for each placement, and those that failed."""
+    if len(films) <= MOST_LINES:
+        return [f"  {film['file']}  {film['facts']}" for film in films]
+    counts: dict[str, list[bool]] = {}
+    for film in films:
+        counts.setdefault(film["profile"], []).append(film["ok"])
+    failed = [f"  {film['file']}  {film['facts']}" for film in films if not film["ok"]]
+    bad = f", {len(failed):,} failed" if failed else ", all ok"
+    lines = [f"  {counted(len(films), 'file')}{bad}"]
+    for profile, verdicts in sorted(counts.items()):
+        worse = f", {verdicts.count(False):,} failed" if False in verdicts else ""
+        lines.append(f"  {len(verdicts):6,}  {profile}{worse}")
+    return lines + failed[:MOST_LINES] + _more(failed, "failed")
+
+
+def _more(lines: Sequence[str], what: str) -> list[str]:
+    left = len(lines) - MOST_LINES
+    return [f"  … and {left:,} more {what}"] if left > 0 else []
 
 
 def gate_lines(record: Mapping[str, Any], page: str) -> list[str]:

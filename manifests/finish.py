@@ -23,6 +23,7 @@ from manifests.timing import Cut
 # Parts of a spot that change no deliverable: money, approval, and how takes are made (the takes themselves are inputs).
 # The rights of references stay: the sidecar lists them.
 _NOT_SHOWN = ("budget", "review", "description", "references", "generate", "deliver")
+_ABOUT_FILMS = ("poster", "poster_grid")  # steps that show films that are finished
 
 
 class DeliverableIndex(Record):
@@ -126,7 +127,7 @@ def finish_key(
             "profile": profile.model_dump(mode="json"),
             "ratio": ratio,
             "version": version,
-            "steps": dict(steps),
+            "steps": {name: version for name, version in steps.items() if name not in _ABOUT_FILMS},
         }
     )
 

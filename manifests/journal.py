@@ -333,6 +333,7 @@ class RunRecord(Record):
     waiting: tuple[str, ...] = ()  # the same of films that nobody has approved yet, where a gate asks for it
     incomplete: Mapping[str, tuple[str, ...]] = {}  # by variant of a film that could not be made: what it lacks
     dailies: BlobRef | None
+    grid: BlobRef | None = None  # one picture of all variants
     notices: tuple[str, ...] = ()
     buying_seconds: float | None = None  # from the first create to the last take that was collected
     estimated_seconds: tuple[int, int] | None = None  # what the plan said of that

@@ -12,9 +12,12 @@ import jinja2
 
 import infra
 from infra.blobs import has_blob, put_blob, read_blob
+from infra.dailies import Page, page_of
 from infra.deliverables import film_name
 from infra.errors import ApprovalNeededError, QualityError, ShotrunnerError
 from infra.ledger import spent_and_reserved
+from infra.media.poster import shrink_jpeg
+from infra.posters import Posters, make_posters
 from infra.production import Production
 from infra.records import create_record
 from infra.selections import read_decisions
@@ -28,11 +31,13 @@ from manifests.journal import BlobRef, Choice, Problem, Rejection, RunRecord, Se
 from manifests.naming import deliverable_index_key, parse_address, run_key
 from manifests.plan import Planner
 from manifests.prompts import review_questions
+from manifests.sharing import count_variants
 from manifests.standing import standing_of_take
 from manifests.walk import Numbered, Walk, circled_number, is_tie
 from tasks.policy import production_task
 
 TEMPLATES = Path(infra.__file__).parent / "templates"
+MANY_PICTURES, SMALL_WIDTH = 120, 320  # on one page: with more, each is smaller
 
 
 @production_task("wrap")
@@ -44,12 +49,22 @@ async def wrap(slate: str, production: Production, finished: Sequence[Finished],
     waiting = await asyncio.to_thread(_undecided, production, finished)
     production.problems += waiting.values()
     incomplete = await asyncio.to_thread(incomplete_films, production, finished)
-    page = await asyncio.to_thread(_dailies, production, finished, list(waiting), incomplete)
+    posters = await _posters(production, finished)
+    page = await asyncio.to_thread(_dailies, production, finished, list(waiting), incomplete, posters)
     dailies = await asyncio.to_thread(put_blob, production.store, "out", page.encode(), "text/html")
     record = _record(production, finished, list(waiting), flow_run, dailies)
-    record = record.model_copy(update={"incomplete": incomplete})
+    record = record.model_copy(update={"incomplete": incomplete, "grid": posters.grid})
     await asyncio.to_thread(create_record, production.store, run_key(record.run_id, "run.json"), record)
     return record
+
+
+async def _posters(production: Production, finished: Sequence[Finished]) -> Posters:
+    """Without them the page is poorer; no film is."""
+    try:
+        return await make_posters(production, finished)
+    except ShotrunnerError as error:
+        production.notices.append(f"no poster frames: {error.summary}: {error.detail}")
+        return Posters({})
 
 
 def _failed_checks(film: Finished) -> ShotrunnerError:
@@ -167,6 +182,7 @@ def _dailies(
     finished: Sequence[Finished],
     undecided: Sequence[str],
     incomplete: Mapping[str, Sequence[str]],
+    posters: Posters,
 ) -> str:
     state = StoreState(production.store, production.clock)
     planner = Planner(state, gates=production.review_gates())
@@ -183,13 +199,22 @@ def _dailies(
     )
     poster = next((t["poster"] for g in groups for t in g["takes"] if t["circled"] and g["want"].what == "take"), None)
     said = read_decisions(production.store, production.plan.campaign)
-    films = [_film(f.index, f.made, poster, "review/" if f.index.key in undecided else "", said) for f in finished]
+    plan = production.plan
+    many = count_variants(plan.sources) > 1
+    names = {film_name(v, wanted): v.name for v in plan.variants for wanted in v.spot.deliver} if many else {}
+    films, by_variant = [], dict[str, list[dict[str, Any]]]()
+    for made in finished:
+        folder = ("review/" if made.index.key in undecided else "") + (f"{made.index.profile}/" if many else "")
+        films.append(_film(made.index, made.made, poster, folder, said))
+        by_variant.setdefault(names.get(made.index.variant, ""), []).append(films[-1])
+    page = page_of(plan, production.store, posters.of, by_variant, groups) if many else Page()
     waiting = [w.id for w in production.plan.wants if w.id not in planner.walks]
     return environment.get_template("dailies.html.j2").render(
         plan=production.plan,
         run_id=production.run_id,
         groups=groups,
         films=films,
+        page=page,
         incomplete=incomplete,
         waiting=waiting,
         problems=production.problems,
@@ -212,6 +237,7 @@ def _film(
         "facts": film_facts(index.measured),
         "name": film,
         "folder": folder,
+        "undecided": folder.startswith("review/"),
         "words": [_film_words(word) for word in said_of_film(said, index.variant, index.film_sha256)],
         "others": [n for n in sorted(index.files) if n != film],
     }
@@ -325,5 +351,7 @@ def _state_words(numbered: Numbered, target: str) -> str:
 def _picture(production: Production, record: StepResult) -> str | None:
     if not has_blob(production.store, record.files["poster.jpg"]):
         return None  # lost intermediate bytes; the take itself is there
-    data = base64.b64encode(read_blob(production.store, record.files["poster.jpg"])).decode()
-    return f"data:image/jpeg;base64,{data}"
+    picture = read_blob(production.store, record.files["poster.jpg"])
+    if len(production.plan.actions) > MANY_PICTURES:
+        picture = shrink_jpeg(picture, SMALL_WIDTH)
+    return f"data:image/jpeg;base64,{base64.b64encode(picture).decode()}"

@@ -43,15 +43,15 @@ def run(params: Params, inputs: Mapping[str, Path], out: Path) -> dict[str, obje
     sheet = Image.new("RGB", (width, head + sum(heights) + GAP * len(rows)), GROUND)
     draw = ImageDraw.Draw(sheet)
     if params.title:
-        draw.text((GAP, GAP + 8), _fit(params.title, width - 2 * GAP, 28), font=_font(28), fill=INK)
+        draw.text((GAP, GAP + 8), shorten(params.title, width - 2 * GAP, 28), font=font_of(28), fill=INK)
     labels = iter(tile.label for tile in params.tiles)
     top = head
     for row, height in zip(rows, heights, strict=True):
         for column, picture in enumerate(row):
             left = GAP + column * (params.tile_width + GAP)
             sheet.paste(picture, (left, top))
-            text = _fit(next(labels), params.tile_width, 15)
-            draw.text((left, top + picture.height + 5), text, font=_font(15), fill=QUIET)
+            text = shorten(next(labels), params.tile_width, 15)
+            draw.text((left, top + picture.height + 5), text, font=font_of(15), fill=QUIET)
         top += height + GAP
     sheet.save(out / "sheet.png", compress_level=6)
     return {"width": sheet.width, "height": sheet.height}
@@ -65,14 +65,14 @@ def _read_tile(path: Path, width: int) -> Image.Image:
     return tile
 
 
-def _font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
+def font_of(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
     found = sorted(FONTS.glob("*.[ot]tf"))
     return ImageFont.truetype(str(found[0]), size) if found else ImageFont.load_default(size)
 
 
-def _fit(text: str, width: int, size: int) -> str:
+def shorten(text: str, width: int, size: int) -> str:
     """The text, shortened in the middle until it fits: both ends of a slate say something."""
-    font = _font(size)
+    font = font_of(size)
     if font.getlength(text) <= width:
         return text
     for kept in range(len(text) - 1, 0, -1):

@@ -6,7 +6,6 @@ run as `python -m infra.media JOB`, so that it cannot stall an event loop, leak 
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
 import signal
@@ -35,6 +34,8 @@ STEPS: Mapping[str, int] = {
     "verify": 2,
     "captions": 1,
     "contact_sheet": 1,
+    "poster": 1,
+    "poster_grid": 1,
 }
 
 
@@ -54,6 +55,8 @@ async def run_step_process(
     Raises MediaError (or what the step raised, by class), and kills the child's whole process group on cancellation or
     after `seconds`. The child ends by itself when this process dies.
     """
+    import asyncio  # here: a step's own process imports this module for the table, and pays for every import
+
     if name not in STEPS:
         raise KeyError(name)
     job = out / "_job.json"
