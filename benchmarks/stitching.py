@@ -108,8 +108,15 @@ class Room:
     def __init__(self, work: Path, profile: Profile) -> None:
         self.work, self.profile = work, profile
         self.store = open_store("store", work)
-        self.steps = StepRunner(self.store, work / "steps", SystemClock(), len(os.sched_getaffinity(0)), Events(_quiet))
-        self._production: Any = SimpleNamespace(steps=self.steps)
+        self._production: Any = None
+        self.forget_sections()
+
+    def forget_sections(self) -> None:
+        """Every step but the clips that are there already is made again."""
+        shutil.rmtree(self.work / "store" / "v1" / "steps", ignore_errors=True)
+        cores = len(os.sched_getaffinity(0))
+        steps = StepRunner(self.store, self.work / "steps", SystemClock(), cores, Events(_quiet))
+        self._production = SimpleNamespace(steps=steps)
 
     def keep(self, path: Path) -> BlobRef:
         return put_blob(self.store, "tmp", path, "video/mp4")
@@ -197,6 +204,7 @@ def prepare(work: Path, profile: Profile) -> Bench:
 
 def ours(bench: Bench, *, titled: bool) -> Path:
     clips = [*bench.clips, bench.card] if titled else [*bench.clips[:-1], bench.whole]
+    bench.room.forget_sections()  # the second film would find the first one's dissolves
     return asyncio.run(bench.room.stitch(clips, bench.joins, [bench.title] if titled else [], FILM))
 
 

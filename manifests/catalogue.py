@@ -14,7 +14,8 @@ from pydantic import BaseModel, ConfigDict
 class Row(BaseModel):
     """Data with a date and a source, because every one of these facts may change."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    # built on first use: a media step needs one of these, and is a process of its own every time
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
 
 class SecondsSold(Row):

@@ -26,6 +26,7 @@ def main(job_path: str) -> int:
     if job["step"] not in STEPS:
         raise KeyError(job["step"])
     out = Path(job["out"])
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # NumPy starts a thread for every core when it is imported
     module = importlib.import_module(f"infra.media.{job['step']}")
     try:
         params = module.Params.model_validate(job["params"])

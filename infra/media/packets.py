@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import av
 
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from av.packet import Packet
     from av.video.stream import VideoStream
 
+# Opening a file decodes a picture of it otherwise, twenty milliseconds every time. PyAV's types say list[str].
+NOT_DECODED: Any = [{"skip_frame": "all"}]
 REORDER_FRAMES = 2  # by which x264 decodes ahead when it uses B-frames; a shorter file's own times do not tell it
 
 
@@ -43,8 +45,13 @@ def ticks_per_second(rate: Fraction) -> int:
 
 def read_headers(path: Path) -> str:
     """A digest of the decoder's settings in a file: pictures can be joined by packets when these are equal."""
-    with av.open(str(path)) as container:
+    with av.open(str(path), stream_options=NOT_DECODED) as container:
         return hashlib.sha256(container.streams.video[0].codec_context.extradata or b"").hexdigest()[:16]
+
+
+def count_packets(path: Path) -> int:
+    with av.open(str(path), stream_options=NOT_DECODED) as container:
+        return sum(packet.dts is not None for packet in container.demux(video=0))
 
 
 def join_parts(parts: Iterable[Part], rate: Fraction, whole: Path) -> VideoFacts:
@@ -83,7 +90,7 @@ class _Writer:
         self.frames = 0
 
     def add(self, part: Part) -> None:
-        with av.open(str(part.path)) as source:
+        with av.open(str(part.path), stream_options=NOT_DECODED) as source:
             picture = source.streams.video[0]
             joined = self._accept(part, picture)
             seen = []

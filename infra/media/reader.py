@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Self
 import av
 
 from infra.errors import MediaError
+from infra.media.packets import NOT_DECODED
 from infra.media.probe import AGAIN
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ class FrameReader:
         self._rate = rate
         self._next = first
         try:
-            self._container: InputContainer = av.open(str(path))
+            self._container: InputContainer = av.open(str(path), stream_options=NOT_DECODED)
             self._stream = self._container.streams.video[0]
         except (av.error.FFmpegError, IndexError) as error:
             raise MediaError(f"{path} cannot be read as video", remedy=AGAIN) from error
