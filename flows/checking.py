@@ -15,6 +15,7 @@ from infra.media.probe import probe_image
 from manifests.campaign import read_campaign
 from manifests.capability import check_capability, check_images
 from manifests.catalogue import ModelCard, Profile
+from manifests.cutdowns import check_cutdowns
 from manifests.diagnostics import Diagnostic, ManifestError, sort_diagnostics
 from manifests.filing import check_names
 from manifests.films import Variant
@@ -82,7 +83,12 @@ def check_manifest(path: Path, overrides: Sequence[str] = ()) -> Checked:
             judged += [*check_glyphs(loaded, usable, asked), *lint_spot(loaded)]
             name = variant.name if len(source.parts) > 1 else ""
             found += [(name, problem) for problem in judged]
-    judged = [*broken, *_name_where_they_differ(found), *check_names(campaign, profiles)]
+    judged = [
+        *broken,
+        *_name_where_they_differ(found),
+        *check_names(campaign, profiles),
+        *check_cutdowns(campaign, models),
+    ]
     errors = _by_stage(said, [p for p in judged if p.severity == "error"], str(path))
     if errors:
         raise ManifestError(errors)

@@ -6,7 +6,7 @@ product and ratio, whatever its locale.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import cached_property
@@ -138,7 +138,15 @@ def _of_ratio(tree: Map, ratio: str) -> Map:
         scalar = Scalar(generate.where, ratio, ratio)
         told = Map(generate.where, {**generate.entries, "ratio": (where, scalar)})
         tree = Map(tree.where, {**tree.entries, "generate": (where, told)})
-    return keep_items(tree, ("deliver",), lambda item: data_at(item, "ratio") in (ratio, None))
+    return deliver_only(tree, lambda item: data_at(item, "ratio") in (ratio, None))
+
+
+def deliver_only(tree: Map, keep: Callable[[Node], bool]) -> Map:
+    """Without the other deliveries, and without captions burned for placements that get none of these films."""
+    everything = {data_at(item, "profile") for item in items_at(tree, "deliver")}
+    tree = keep_items(tree, ("deliver",), keep)
+    lost = everything - {data_at(item, "profile") for item in items_at(tree, "deliver")}
+    return keep_items(tree, ("graphics", "captions", "burn"), lambda item: to_data(item) not in lost)
 
 
 def with_effect_ids(tree: Map) -> Map:

@@ -13,9 +13,15 @@ from pydantic import BaseModel
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaMode, JsonSchemaValue, models_json_schema
 from pydantic_core import CoreSchema, core_schema
 
+from manifests.lookups import SHARED_ANYWHERE
 from manifests.schema import PROMPT_FIELDS, Brand, Campaign, Spot
 
 SCHEMA_FILE: Final = Path(__file__).with_name("manifest.schema.json")
+_LOOK_UP = r"\$\{"
+_SHARED = (
+    "Spot", "Campaign", "CampaignSpot", "CutDownShot", "Variants", "TableAxis", "Deliver", "Budget", "Review", "Gate",
+    "Brand", "Logo", "Colours", "Voice", "Card",
+)  # fmt: skip
 _BOUNDS = (("ge", "minimum"), ("gt", "exclusiveMinimum"), ("le", "maximum"), ("lt", "exclusiveMaximum"))
 
 
@@ -75,7 +81,26 @@ def _for_people(name: str, definition: dict[str, Any]) -> dict[str, Any]:
             {"required": ["text"], "properties": text},
         ]
     _tidy(definition)
+    if name not in _SHARED:
+        for key, value in definition.get("properties", {}).items():
+            if key not in SHARED_ANYWHERE:
+                _allow_look_ups(value)
     return definition
+
+
+def _allow_look_ups(value: object) -> None:
+    """Where text has a form, `${…}` stands for it until it is filled in."""
+    if isinstance(value, list):
+        for item in value:
+            _allow_look_ups(item)
+    if not isinstance(value, dict):
+        return
+    if value.get("type") == "string" and "pattern" in value:
+        value["pattern"] = f"{value['pattern']}|{_LOOK_UP}"
+    elif value.get("type") == "string" and "enum" in value:
+        value["anyOf"] = [{"enum": value.pop("enum")}, {"pattern": _LOOK_UP}]
+    for key in ("anyOf", "items", "additionalProperties", "prefixItems"):
+        _allow_look_ups(value.get(key))
 
 
 def _tidy(value: object) -> None:

@@ -3,17 +3,19 @@ never is. Works on trees whose nodes keep their places."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+import re
+from collections.abc import Callable, Collection, Iterator, Mapping
 
 from manifests.diagnostics import Diagnostic, Where, suggest
 from manifests.matrix import Cell, Matrix
-from manifests.nodes import Items, Map, Node, address, child, data_at, item_id, items_at, keep_items, to_data
+from manifests.nodes import Items, Map, Node, Scalar, address, child, data_at, item_id, items_at, keep_items, to_data
 from manifests.reading import listed
 
 LINES = ("sound", "voiceover", "lines")
 HANGING = (("sound", "effects"), ("graphics", "supers"))
 TRANSITIONS = ("edit", "transitions")
 _WITH_WHEN = (("shots",), LINES, *HANGING)
+_TAG = re.compile(r"@([A-Za-z][A-Za-z0-9_]*)")
 
 
 def keep_present(tree: Map, values: Mapping[str, str]) -> Map:
@@ -28,12 +30,43 @@ def keep_present(tree: Map, values: Mapping[str, str]) -> Map:
     def stays(item: Node) -> bool:
         return is_present(item, values)
 
-    tree = keep_items(tree, ("shots",), stays)
+    tree = keep_shots(tree, stays)
     tree = keep_items(tree, TRANSITIONS, lambda item: _joins(item, shots, absent))
     tree = keep_items(tree, LINES, stays)
     for path in HANGING:
         tree = keep_items(tree, path, hangs)
     return tree
+
+
+def keep_shots(tree: Map, keep: Callable[[Node], bool]) -> Map:
+    """Without the other shots, and without references that only they use."""
+    shots = items_at(tree, "shots")
+    cast = [(keep(shot), _cast_of(shot)) for shot in shots]
+    gone = {name for kept, names in cast if not kept for name in names}
+    gone -= {name for kept, names in cast if kept for name in names}
+    tree = keep_items(tree, ("shots",), keep)
+    entry = tree.entries.get("references")
+    if entry is None or not isinstance(entry[1], Map) or gone.isdisjoint(entry[1].entries):
+        return tree
+    left = {name: found for name, found in entry[1].entries.items() if name not in gone}
+    return Map(tree.where, {**tree.entries, "references": (entry[0], Map(entry[1].where, left))})
+
+
+def _cast_of(shot: Node) -> set[str]:
+    """References by name: those that it lists, starts or ends on, and those that its prompt calls."""
+    listed_there = data_at(shot, "references")
+    names = {str(name) for name in (listed_there if isinstance(listed_there, list) else ())}
+    names |= {str(data_at(shot, key)) for key in ("start_image", "end_image")}
+    prompt = child(shot, "prompt")
+    return names | {name for text in _texts(prompt[1] if prompt else shot) for name in _TAG.findall(text)}
+
+
+def _texts(node: Node) -> Iterator[str]:
+    if isinstance(node, Scalar):
+        yield str(node.value)
+        return
+    for below in node.items if isinstance(node, Items) else (value for _, value in node.entries.values()):
+        yield from _texts(below)
 
 
 def is_present(item: Node, values: Mapping[str, str]) -> bool:

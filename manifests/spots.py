@@ -3,17 +3,18 @@ spot that they come from. Nodes keep their places, so that a problem is told whe
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from pathlib import Path
 
+from manifests.cutdowns import end_with_film, keep_hanging
 from manifests.diagnostics import Diagnostic, ManifestError, Where, suggest
+from manifests.films import deliver_only
 from manifests.load import Page, check_page, read_page
 from manifests.loaded import FileUse
 from manifests.nodes import Items, Map, Node, Scalar, child, data_at, item_id, items_at, keep_items, to_data
 from manifests.overrides import merge
 from manifests.paths import resolve_file
+from manifests.presence import keep_shots
 from manifests.schema import Campaign, CampaignSpot
 
 REPLACED = ("budget", "review", "deliver", "compliance", "naming")  # of each spot, by the campaign's own
@@ -50,7 +51,7 @@ def patched_spots(
         made = (
             _from_file(page, tree, wanted, node, problems, notices, files)
             if wanted.file is not None
-            else _cut_down(tree, wanted, node, found, problems)
+            else _cut_down(page, tree, wanted, node, found, problems, notices)
         )
         if made is not None:
             found[wanted.id] = made
@@ -95,7 +96,13 @@ def _from_file(
 
 
 def _cut_down(
-    campaign: Map, wanted: CampaignSpot, node: Node, found: dict[str, PatchedSpot], problems: list[Diagnostic]
+    page: Page,
+    campaign: Map,
+    wanted: CampaignSpot,
+    node: Node,
+    found: dict[str, PatchedSpot],
+    problems: list[Diagnostic],
+    notices: list[str],
 ) -> PatchedSpot | None:
     """Shots of another spot, in and out only: its takes, nothing new."""
     origin = found.get(str(wanted.from_))
@@ -125,30 +132,15 @@ def _cut_down(
             Diagnostic("no shots", detail, f"spots.{wanted.id}", node.where, "add `shots: [{id: …, duration: …}]`")
         )
         return None
-    place = child(node, "shots")
-    tree = Map(
-        origin.tree.where,
-        {**origin.tree.entries, "shots": (place[0] if place else node.where, Items(node.where, kept))},
-    )
-    tree = _hanging_on(tree, [s.id for s in wanted.shots])
-    return PatchedSpot(wanted.id, origin.page, _patch(tree, campaign, wanted, node), origin.takes_of or origin.id)
-
-
-def _hanging_on(tree: Map, shots: Sequence[str]) -> Map:
-    """Without what hangs on shots that are not there, and without joins of shots that are no neighbours any more."""
-    places, neighbours = {*shots, "start", "end"}, set(pairwise(shots))
-
-    def hangs(item: Node) -> bool:
-        return data_at(item, "at") in places
-
-    def joins(item: Node) -> bool:
-        between = data_at(item, "between")
-        return isinstance(between, list) and tuple(between) in neighbours
-
-    tree = keep_items(tree, ("sound", "effects"), hangs)
-    tree = keep_items(tree, ("graphics", "supers"), hangs)
-    tree = keep_items(tree, ("edit", "transitions"), joins)
-    return keep_items(tree, ("sound", "voiceover", "lines"), hangs)
+    place, names = child(node, "shots"), [s.id for s in wanted.shots]
+    tree = keep_shots(origin.tree, lambda shot: item_id(shot) in names)
+    shown = (place[0] if place else node.where, Items(node.where, kept))
+    tree = _patch(Map(tree.where, {**tree.entries, "shots": shown}), campaign, wanted, node)
+    tree, lost = keep_hanging(tree, names, page.shown)
+    tree, cut = end_with_film(tree, page.shown)
+    for told, what in (("left out with their shots", lost), ("cut off where this shorter film ends", cut)):
+        notices += [f"{wanted.id}: {told}: {'; '.join(what)}"] if what else []
+    return PatchedSpot(wanted.id, origin.page, tree, origin.takes_of or origin.id)
 
 
 def _patch(tree: Map, campaign: Map, wanted: CampaignSpot, node: Node) -> Map:
@@ -165,7 +157,7 @@ def _patch(tree: Map, campaign: Map, wanted: CampaignSpot, node: Node) -> Map:
         entry = child(node, key)
         if entry is not None:
             old = entries.get(key)
-            entries[key] = (entry[0], merge(old[1] if old else None, _switched_off(entry[1])))
+            entries[key] = (entry[0], merge(old[1] if old else Map(entry[0]), _switched_off(entry[1])))
     if "name" in entries:  # runs, files and the ledger are the campaign's
         entries["name"] = campaign.entries["name"]
 
@@ -173,7 +165,10 @@ def _patch(tree: Map, campaign: Map, wanted: CampaignSpot, node: Node) -> Map:
         named = data_at(item, "spots")
         return not isinstance(named, list) or not named or wanted.id in named
 
-    return keep_items(Map(tree.where, entries), ("deliver",), ours)
+    patched = deliver_only(Map(tree.where, entries), ours)
+    own, now = ({data_at(item, "profile") for item in items_at(t, "deliver")} for t in (tree, patched))
+    lost = own - now  # burned for a placement of the spot's own block, which the campaign's stands for
+    return keep_items(patched, ("graphics", "captions", "burn"), lambda item: to_data(item) not in lost)
 
 
 def _switched_off(node: Node) -> Node:
@@ -183,7 +178,7 @@ def _switched_off(node: Node) -> Node:
     entries = {}
     for key, (where, value) in node.entries.items():
         off = isinstance(value, Scalar) and value.value == _OFF
-        entries[key] = (where, Scalar(value.where, None, "") if off else value)
+        entries[key] = (where, Scalar(value.where, None, "") if off else _switched_off(value))
     return Map(node.where, entries)
 
 

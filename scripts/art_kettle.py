@@ -1,4 +1,4 @@
-"""The example's product: a matte green stovetop kettle with a beech handle, cut out, seen from the side."""
+"""The example's product: a matte stovetop kettle with a beech handle, cut out, seen from the side."""
 
 from __future__ import annotations
 
@@ -14,18 +14,21 @@ BEECH = ("#7A5330", "#C4935C", "#DDB383", "#F0D3AB")
 STEEL = ("#4E5452", "#9BA19E", "#D5D8D5", "#FFFFFF")
 
 
-def draw_kettle() -> tuple[Picture, Mask]:
-    picture, alpha = brush.blank(W, H, rgb(GREEN[1])), np.zeros((H, W), np.float32)
+Ramp = tuple[str, str, str, str]  # from shadow to light
+
+
+def draw_kettle(coat: Ramp = GREEN) -> tuple[Picture, Mask]:
+    picture, alpha = brush.blank(W, H, rgb(coat[1])), np.zeros((H, W), np.float32)
     rng = np.random.default_rng(3)
     _handle_posts(picture, alpha)
-    _spout(picture, alpha)
-    _body(picture, alpha, rng)
-    _lid(picture, alpha)
+    _spout(picture, alpha, coat)
+    _body(picture, alpha, rng, coat)
+    _lid(picture, alpha, coat)
     _grip(picture, alpha, rng)
     return brush.grain(picture, rng, 0.004), alpha
 
 
-def _turned_shading(mask: Mask, *, softness: float = 6.0) -> Mask:
+def turned_shading(mask: Mask, *, softness: float = 6.0) -> Mask:
     """Light on a solid of revolution with this outline: 0 in shadow, 1 facing the light."""
     rows = np.flatnonzero(mask.max(axis=1) > 0.5)
     left = np.array([np.flatnonzero(mask[r] > 0.5)[0] for r in rows], np.float64)
@@ -45,26 +48,26 @@ def _turned_shading(mask: Mask, *, softness: float = 6.0) -> Mask:
     return soften(light, softness)
 
 
-def _tones(light: Mask, ramp: tuple[str, str, str, str]) -> Picture:
+def tones(light: Mask, ramp: Ramp) -> Picture:
     stops = [rgb(code) for code in ramp]
     low = mix(stops[0], stops[1], np.clip(light / 0.45, 0, 1))
     high = mix(low, stops[2], np.clip((light - 0.42) / 0.36, 0, 1))
     return mix(high, stops[3], np.clip((light - 0.80) / 0.26, 0, 1) * 0.7)
 
 
-def _body(picture: Picture, alpha: Mask, rng: np.random.Generator) -> None:
+def _body(picture: Picture, alpha: Mask, rng: np.random.Generator, coat: Ramp) -> None:
     left: list[Point] = [(452, 452), (388, 486), (322, 562), (272, 670), (243, 790), (240, 862), (254, 912), (292, 930)]
     side = curve(left, closed=False)
     outline = side + [(1160 - x, y) for x, y in reversed(side)]
     mask = fill(W, H, outline)
-    light = _turned_shading(mask)
-    colour = _tones(light, GREEN)
+    light = turned_shading(mask)
+    colour = tones(light, coat)
     colour *= (1 - 0.30 * brush.ramp(W, H, (0, 780), (0, 950)))[..., None]
     colour += (brush.clouds(W, H, rng, 5, octaves=2) * 0.004)[..., None]  # the powder of a matte coat
     lay(picture, mask, colour)
     # broad dull reflection of the window
     sheen = fill(W, H, curve([(352, 590), (396, 540), (410, 620), (388, 780), (352, 842), (334, 760)]))
-    lay(picture, soften(sheen, 30) * mask, rgb("#CFE6D5"), 0.20)
+    lay(picture, soften(sheen, 30) * mask, rgb("#CFE6D5" if coat is GREEN else coat[3]), 0.20)
     base = fill(W, H, brush.rounded(276, 926, 884, 944, 8))
     steel = mix(rgb("#7C8380"), rgb("#C6CBC8"), brush.glow(W, H, 420, 935, 120, 60))
     lay(picture, base, mix(steel, rgb("#3A403E"), brush.ramp(W, H, (560, 0), (884, 0))))
@@ -72,7 +75,7 @@ def _body(picture: Picture, alpha: Mask, rng: np.random.Generator) -> None:
     alpha[:] = np.maximum(alpha, np.maximum(mask, base))
 
 
-def _spout(picture: Picture, alpha: Mask) -> None:
+def _spout(picture: Picture, alpha: Mask, coat: Ramp) -> None:
     upper = curve([(398, 560), (322, 560), (258, 520), (206, 452), (160, 372), (128, 330)], closed=False)
     lower = curve([(84, 352), (104, 400), (136, 486), (186, 600), (244, 704), (318, 772), (390, 780)], closed=False)
     mask = fill(W, H, upper + lower)
@@ -82,7 +85,7 @@ def _spout(picture: Picture, alpha: Mask) -> None:
     light += 0.42 * soften(stroke(W, H, [(x - 8, y - 22) for x, y in middle], 46), 14)
     light += 0.16 * soften(stroke(W, H, [(x + 2, y - 38) for x, y in middle], 20), 9)
     light -= 0.26 * soften(stroke(W, H, [(x + 6, y + 52) for x, y in middle], 60), 20)
-    lay(picture, mask, _tones(np.clip(light + 0.04 * soften(wide, 10), 0, 1), GREEN))
+    lay(picture, mask, tones(np.clip(light + 0.04 * soften(wide, 10), 0, 1), coat))
     lip = stroke(W, H, [(84, 354), (104, 340), (129, 330)], 13)
     lay(picture, lip, mix(rgb("#C9CECB"), rgb("#767D7A"), brush.ramp(W, H, (84, 0), (132, 0))))
     alpha[:] = np.maximum(alpha, np.maximum(mask, lip))
@@ -94,9 +97,9 @@ def _spout(picture: Picture, alpha: Mask) -> None:
     )
 
 
-def _lid(picture: Picture, alpha: Mask) -> None:
+def _lid(picture: Picture, alpha: Mask, coat: Ramp) -> None:
     collar = fill(W, H, curve([(448, 456), (580, 474), (712, 456), (704, 438), (580, 428), (456, 438)]))
-    lay(picture, collar, _tones(_turned_shading(collar, softness=2), GREEN) * 0.78)
+    lay(picture, collar, tones(turned_shading(collar, softness=2), coat) * 0.78)
     dome = fill(
         W,
         H,
@@ -115,13 +118,13 @@ def _lid(picture: Picture, alpha: Mask) -> None:
             ]
         ),
     )
-    lay(picture, dome, _tones(np.clip(_turned_shading(dome, softness=4) + 0.03, 0, 1.2), GREEN))
+    lay(picture, dome, tones(np.clip(turned_shading(dome, softness=4) + 0.03, 0, 1.2), coat))
     stem = fill(W, H, brush.rounded(566, 368, 594, 392, 5))
     lay(picture, stem, mix(rgb("#D5D8D5"), rgb("#5A605E"), brush.ramp(W, H, (566, 0), (594, 0))))
     knob = fill(
         W, H, curve([(546, 352), (556, 330), (580, 322), (604, 330), (614, 352), (602, 370), (580, 374), (558, 370)])
     )
-    lay(picture, knob, _tones(_turned_shading(knob, softness=4), BEECH))
+    lay(picture, knob, tones(turned_shading(knob, softness=4), BEECH))
     alpha[:] = np.maximum.reduce([alpha, collar, dome, stem, knob])
 
 
@@ -146,7 +149,7 @@ def _grip(picture: Picture, alpha: Mask, rng: np.random.Generator) -> None:
     light = light + 0.2 * soften(stroke(W, H, [(x - 2, y - 18) for x, y in line], 10), 5)
     light = light - 0.24 * soften(stroke(W, H, [(x + 2, y + 26) for x, y in line], 22), 8)
     light = light * (1.06 - 0.3 * brush.ramp(W, H, (420, 0), (820, 0)))
-    colour = _tones(np.clip(light, 0, 1), BEECH)
+    colour = tones(np.clip(light, 0, 1), BEECH)
     lay(picture, mask, colour)
     for _ in range(46):  # the wood's fibres follow the bend
         off, begin = float(rng.uniform(-27, 27)), int(rng.integers(0, len(line) - 18))

@@ -38,7 +38,7 @@ def test_no_kind_of_problem_hides_another() -> None:
             'expires: "2027-12-31"': 'expires: "2026-12-31"',
         }
     )
-    edit(**{"  - id: dawn\n    duration: 5": "  - id: dawn\n    duration: 15"})
+    edit(**{"  - id: dawn\n    duration: 5": "  - id: dawn\n    duration: 45"})
     Path("refs/kettle-front.png").write_bytes(b"")
     found = problems()
     told = [(p.summary, p.address) for p in found]
@@ -47,7 +47,7 @@ def test_no_kind_of_problem_hides_another() -> None:
         ("file not found", "references.kitchen.file"),
         ("unknown voice", "sound.voiceover.voice"),
         ("unusable image", "references.kettle.file"),
-        ("longer than sold", "shots.dawn.duration"),
+        ("too long a shot", "shots.dawn.duration"),
         ("unknown profile", "deliver[0].profile"),
         ("rights end", "references.kitchen.rights"),
     ]

@@ -9,7 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from manifests.campaign import load_campaign
 from manifests.capability import check_capability
+from manifests.cutdowns import check_cutdowns
+from manifests.filing import check_names
+from manifests.films import variants_of
 from manifests.lint import lint_spot
 from manifests.load import load_brand
 from manifests.ratecard import load_models, load_profiles
@@ -19,19 +23,46 @@ from tests.films import load_spot
 
 EXAMPLES = Path(__file__).parents[2] / "manifests" / "examples"
 SPOTS = ("film-three-places", "morning-30s", "product-10s")
+MANY = ("campaign-morning", "winter-15s")
 
 
 def test_these_are_all_the_examples() -> None:
-    assert sorted(path.stem for path in EXAMPLES.glob("*.yaml")) == list(SPOTS)
+    assert sorted(path.stem for path in EXAMPLES.glob("*.yaml")) == sorted((*SPOTS, *MANY))
 
 
-@pytest.mark.parametrize("name", SPOTS)
+@pytest.mark.parametrize("name", [*SPOTS, *MANY])
 def test_an_example_has_nothing_to_warn_of(name: str) -> None:
-    loaded = load_spot(EXAMPLES / f"{name}.yaml")
-    assert loaded.warnings == ()
-    assert lint_spot(loaded) == []
-    assert check_capability(loaded, load_models(), load_profiles()) == []
-    assert loaded.files["brand.fonts.latin"].path.is_file()
+    campaign = load_campaign(EXAMPLES / f"{name}.yaml")
+    assert campaign.warnings == ()
+    assert check_names(campaign, load_profiles()) == []
+    assert list(check_cutdowns(campaign, load_models())) == []
+    for source in campaign.sources:
+        for _, loaded in source.parts:
+            assert lint_spot(loaded) == []
+            assert check_capability(loaded, load_models(), load_profiles()) == []
+    assert campaign.files["brand.fonts.latin"].path.is_file()
+
+
+def test_the_matrix_holds_what_is_shown() -> None:
+    campaign = load_campaign(EXAMPLES / "winter-15s.yaml")
+    variants = list(variants_of([source.source for source in campaign.sources]))
+    assert len(variants) == 84
+    assert sum(len(variant.delivers) for variant in variants) == 114
+    assert len({variant.shot(shot.id) for variant in variants for shot in variant.spot.shots}) == 33
+    assert {film_frames(variant.spot) for variant in variants} == {15 * 24}
+    assert {"copy", "references.product.file@pot-clay"} <= set(campaign.files)
+
+
+def test_the_campaign_holds_what_is_shown() -> None:
+    campaign = load_campaign(EXAMPLES / "campaign-morning.yaml")
+    films = {source.source.id: loaded.spot for source in campaign.sources for _, loaded in source.parts}
+    assert {name: film_frames(spot) // 24 for name, spot in films.items()} == {
+        "film-30": 30, "social-15": 15, "bumper-6": 6,
+    }  # fmt: skip
+    assert {source.source.takes_of for source in campaign.sources} == {"", "film-30"}
+    assert films["bumper-6"].sound.voiceover is None
+    assert films["bumper-6"].graphics.end_card is None
+    assert {spot.budget.credits for spot in films.values()} == {1800}
 
 
 def test_the_demo_film_holds_what_is_shown() -> None:
