@@ -257,7 +257,7 @@ def _wanted_before(store: ObjectStore, campaign: str) -> dict[str, Want]:
 
 def _notices(checked: Checked, services: Services) -> tuple[str, ...]:
     spot = checked.loaded.spot
-    notices = []
+    notices = list(checked.campaign.notices)
     if spot.graphics.disclosure == "auto" and spot.compliance and spot.compliance.people != "none":
         notices.append("disclosure: the label is not drawn yet; people appear, so a paid run stops here")
     for shot in spot.shots:
