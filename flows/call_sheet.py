@@ -6,6 +6,7 @@ A spot by itself is listed take by take; films that share shots are told shot by
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
 from decimal import Decimal
 from typing import Any
 
@@ -15,7 +16,9 @@ from flows.views import counted, duration_words
 from manifests.catalogue import ModelCard
 from manifests.estimate import estimate_seconds
 from manifests.expand import Want
+from manifests.needs import needs_of
 from manifests.plan import Action, Plan, Verb
+from manifests.ratios import RatioBill, ratio_bills, tell_ratios
 from manifests.sharing import is_matrix
 
 
@@ -32,7 +35,8 @@ def plan_facts(plan: Plan, checked: Checked, slots: int) -> dict[str, Any]:
         "prices": _prices(plan, checked.models),
         "seconds_to_make": list(times_of(plan, checked.models, slots)),
         "slots": slots,
-        "needs": needs_of(plan, checked),
+        "needs": needs_of(checked.parts, plan.wants, checked.profiles),
+        "ratios": [asdict(bill) | {"saved": bill.saved} for bill in _ratio_bills(plan, checked)],
         "not_applied": list(plan.not_applied),
         "notices": list(plan.notices),
         **(matrix_sheet.matrix_facts(plan, checked) if is_matrix(plan.sources) else {}),
@@ -49,13 +53,18 @@ def call_sheet(plan: Plan, checked: Checked, slots: int, *, assumed: bool, every
     lines += _totals(plan)
     if is_matrix(plan.sources):
         lines += matrix_sheet.saving(plan)
+        lines += [f"  ratios: {tell_ratios(bill)}" for bill in _ratio_bills(plan, checked)]
     lines += [f"  price: {price}" for price in _prices(plan, checked.models)]
     lines.append(_time(plan, checked.models, slots, assumed=assumed))
-    lines += [f"  needs: {need}" for need in needs_of(plan, checked)]
+    lines += [f"  needs: {need}" for need in needs_of(checked.parts, plan.wants, checked.profiles)]
     if plan.not_applied:
         lines.append(f"  not applied yet: {', '.join(plan.not_applied)}")
     lines += [f"  note:  {notice}" for notice in plan.notices]
     return lines
+
+
+def _ratio_bills(plan: Plan, checked: Checked) -> tuple[RatioBill, ...]:
+    return ratio_bills(plan.sources, plan.wants, checked.models)
 
 
 def _head(plan: Plan) -> str:
@@ -156,21 +165,3 @@ def _prices(plan: Plan, models: Mapping[str, ModelCard]) -> list[str]:
 def times_of(plan: Plan, models: Mapping[str, ModelCard], slots: int) -> tuple[int, int]:
     low = estimate_seconds(plan.wants, plan.actions, models, slots, slow=False)
     return low, estimate_seconds(plan.wants, plan.actions, models, slots, slow=True)
-
-
-def needs_of(plan: Plan, checked: Checked) -> list[str]:
-    """What each placement needs done to the takes; once for each, however many films go there."""
-    takes = {w.address: w for w in plan.wants if w.what == "take"}
-    needs: dict[str, None] = {}
-    for variant, loaded in checked.parts:
-        addresses = [variant.shot(shot.id) for shot in loaded.spot.shots]
-        take = next((takes[a] for a in addresses if a in takes), None) or next(iter(takes.values()))
-        for wanted in loaded.spot.deliver:
-            profile = checked.profiles[wanted.profile]
-            width, height = profile.sizes[wanted.ratio]
-            size = f"{take.width}×{take.height} → {width}×{height}"
-            verb = "upscale" if height > take.height else "scale"
-            change = ", the same frames shown at that rate" if profile.rate_change == "relabel" else ""
-            need = f"{wanted.profile}: {verb} {size}; 24 → {float(profile.frame_rate):.5g} fps{change}"
-            needs.setdefault(need)
-    return list(needs)

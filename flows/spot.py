@@ -16,6 +16,7 @@ from manifests.catalogue import Profile
 from manifests.finish import DeliverableIndex, Finished, finish_inputs, said_inputs
 from manifests.journal import BlobRef, StepResult
 from manifests.naming import slate
+from manifests.reframing import framing_of
 from manifests.schema import Deliver
 from manifests.timing import ShotCut
 from tasks import deliver as delivery
@@ -124,10 +125,12 @@ async def _clip(
     """A shot, or one segment: its doubled frame is left out, so that segments join as two clips with a plain cut do."""
     circled = await asyncio.shield(task)  # a film that cannot be finished must not end the buying of a shot
     label = slate(production.plan.campaign, cut.id, profile.name, "conform")
+    shot = next(shot for shot in production.spot.shots if shot.id == cut.shot)
     made = await conform(
         label, production, circled.result.blob, in_frame=cut.in_frame + circled.trim, frames=cut.shown,
         profile=profile, ratio=ratio, ceiling=production.spot.generate.upscale.to,
         idr=production.borders[production.variant.shot(cut.shot, cut.segment), cut.in_frame, cut.shown],
+        **framing_of(production.spot, shot, ratio),
     )  # fmt: skip
     return clip_of(made, cut.start)
 

@@ -16,7 +16,7 @@ from manifests.loaded import LoadedSpot
 from manifests.placement import check_deliver
 from manifests.prompts import compose_still, compose_video, prompt_units
 from manifests.ratecard import find_endpoint, native_size, still_size
-from manifests.reframing import filmed_ratio
+from manifests.reframing import check_reframe, filmed_ratio
 from manifests.schema import Shot
 from manifests.seams import check_seams
 from manifests.segments import LONGEST_PICTURE, LONGEST_SHOT, Segment
@@ -31,11 +31,14 @@ TEXT, IMAGE, STILL = "/v1/text_to_video", "/v1/image_to_video", "/v1/text_to_ima
 def check_capability(
     loaded: LoadedSpot, models: Mapping[str, ModelCard], profiles: Mapping[str, Profile]
 ) -> list[Diagnostic]:
-    """In the order of the manifest's blocks. Errors, but for a long chain of segments, which is warned of."""
+    """In the order of the manifest's blocks: errors, and warnings of what will be seen."""
     found = list(_check_generate(loaded, models))
     cut = cut_of(loaded.spot, models)
     for shot in loaded.spot.shots:
         found += _check_shot(loaded, shot, cut.shot(shot.id), models, cut.segments[shot.id])
+        card = _usable(models, shot.model or loaded.spot.generate.model, "video")
+        path = TEXT if first_frame_of(loaded, shot) is None else IMAGE
+        found += check_reframe(loaded, shot, card, path, profiles) if card is not None else ()
         found += check_seams(loaded, shot, cut, models)
     found += _check_sound(loaded, models)
     found += check_deliver(loaded, profiles, cut.frames)
@@ -91,9 +94,11 @@ def _check_generate(loaded: LoadedSpot, models: Mapping[str, ModelCard]) -> Iter
     if generate.keyframe is not None:
         yield from _check_model(loaded, "generate.keyframe.model", generate.keyframe.model, "still", models)
         card = _usable(models, generate.keyframe.model, "still")
-        if card is not None and still_size(card, generate.ratio) is None:
-            detail = f"`{card.id}` sells no still of {generate.ratio}"
-            yield _error(loaded, "generate.ratio", "ratio not sold", detail, _ratios_sold(card, STILL))
+        for shot in loaded.spot.shots if card is not None else ():
+            ratio = filmed_ratio(loaded.spot, shot)
+            if card is not None and still_size(card, ratio) is None:
+                detail = f"`{card.id}` sells no still of {ratio}"
+                yield _error(loaded, _ratio_path(shot), "ratio not sold", detail, _ratios_sold(card, STILL))
     if generate.drafts is not None:
         path = "generate.drafts.model"
         yield from _check_model(loaded, path, generate.drafts.model, "video", models)
@@ -101,6 +106,11 @@ def _check_generate(loaded: LoadedSpot, models: Mapping[str, ModelCard]) -> Iter
         if card is not None and card.seconds is not None and not card.seconds.sells(generate.drafts.duration):
             detail = f"`{card.id}` does not sell {generate.drafts.duration} s: it sells {_lengths(card)}"
             yield _error(loaded, "generate.drafts.duration", "length not sold", detail)
+
+
+def _ratio_path(shot: Shot) -> str:
+    """Where the ratio is written that a shot is filmed in."""
+    return f"shots.{shot.id}.reframe.from" if shot.reframe is not None else "generate.ratio"
 
 
 def _usable(models: Mapping[str, ModelCard], name: str, makes: str) -> ModelCard | None:
@@ -213,7 +223,7 @@ def _why_longer(shot_cut: ShotCut) -> str:
 
 def _check_first_frame(loaded: LoadedSpot, shot: Shot, card: ModelCard) -> Iterator[Diagnostic]:
     """Text alone or an image: does the model take it, and does it sell the ratio that way?"""
-    where, ratio = f"shots.{shot.id}", loaded.spot.generate.ratio
+    where, ratio = f"shots.{shot.id}", filmed_ratio(loaded.spot, shot)
     first = first_frame_of(loaded, shot)
     if shot.mode == "text-to-video" and first is not None:
         detail = f"`mode` says text-to-video, but the first frame comes from `{first}`"
@@ -238,7 +248,7 @@ def _check_first_frame(loaded: LoadedSpot, shot: Shot, card: ModelCard) -> Itera
         if path == TEXT and native_size(card, IMAGE, ratio):
             remedy += "; with a first frame it sells this one: set `generate.keyframe`"
         detail = f"`{card.id}` sells no {ratio} {how}"
-        yield _error(loaded, "generate.ratio", "ratio not sold", detail, remedy)
+        yield _error(loaded, _ratio_path(shot), "ratio not sold", detail, remedy)
 
 
 IMAGE_FIXES = (

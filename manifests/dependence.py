@@ -98,6 +98,9 @@ def _shots(tree: Map, lookups: Lookups) -> dict[str, frozenset[str]]:
         for key, (_, node) in shot.entries.items():
             if key not in _NOT_FILMED:
                 axes |= axes_of_node(node, lookups)
+        reframe = child(shot, "reframe")
+        filmed = child(reframe[1], "from") if reframe else None
+        axes |= axes_of_node(filmed[1], lookups) if filmed else frozenset()
         for reference in _cast_of(shot):
             axes |= _reference_axes(tree, lookups, reference)
         if _native_ratio(shot, lookups):

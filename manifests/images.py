@@ -10,6 +10,7 @@ from typing import Literal
 from manifests.catalogue import ModelCard
 from manifests.diagnostics import Diagnostic
 from manifests.loaded import LoadedSpot
+from manifests.reframing import filmed_ratio, filmed_size, parse_size, same_shape
 
 FORMATS = ("jpeg", "jpg", "png", "webp")  # what the vendor takes; GIF is refused by name
 MOST_BYTES = 200_000_000  # of an upload
@@ -99,19 +100,22 @@ def _check_frames(
 ) -> Iterator[Diagnostic]:
     """An image that is a first or last frame must lie in its model's window, and is cropped to the film's ratio."""
     aspect = Decimal(facts.width) / facts.height
-    wide, high = (int(n) for n in loaded.spot.generate.ratio.split(":"))
     for shot in loaded.spot.shots:
         if name not in (shot.start_image, shot.end_image):
             continue
         card = models.get(shot.model or loaded.spot.generate.model)
+        ratio = filmed_ratio(loaded.spot, shot)
+        sold = filmed_size(loaded.spot, shot, card, "/v1/image_to_video") if card else None
+        wide, high = sold or parse_size(ratio)  # a near size is cropped to the ratio later, the image is not
         low, top = (card.aspect_minimum, card.aspect_maximum) if card else (None, None)
         if card and low and top and not Decimal(low) <= aspect <= Decimal(top):
             detail = f"{facts.width}x{facts.height} is {aspect:.2f} wide for 1 high; `{card.id}` takes {low} to {top}"
-            remedy = f"crop it to {loaded.spot.generate.ratio}"
+            remedy = f"crop it to {ratio}"
             yield _say(loaded, key, "image outside the model's window", detail, remedy)
             continue
         kept = min(aspect / (Decimal(wide) / high), (Decimal(wide) / high) / aspect)
         if kept < Decimal("0.98"):
-            detail = f"{100 - kept * 100:.0f} % of it is cut away to make {wide}:{high} of {facts.width}x{facts.height}"
+            shape = ratio if same_shape((wide, high), parse_size(ratio)) else f"{wide}:{high}"
+            detail = f"{100 - kept * 100:.0f} % of it is cut away to make {shape} of {facts.width}x{facts.height}"
             remedy = "it is cropped from the centre; crop it yourself to choose what stays"
             yield _say(loaded, key, "image is cropped", detail, remedy, "warning")

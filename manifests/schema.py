@@ -227,6 +227,11 @@ class Reframe(Model):
     focus: Annotated[tuple[Place, Place], Field()] = Field(
         default=(Decimal("0.5"), Decimal("0.5")), description="What stays in the middle: right and down, 0 to 1."
     )
+    pad: Annotated[str, StringConstraints(pattern=r"^(none|blur|solid:#[0-9A-Fa-f]{6})$")] = Field(
+        default="none",
+        description="Instead of a crop, the whole picture on a ground: blur, or solid:#RRGGBB.",
+        examples=["blur"],
+    )
 
 
 # --- shots ---

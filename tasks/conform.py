@@ -39,7 +39,8 @@ async def conform(
         "rate": profile.rate,
         "width": width,
         "height": height,
-        "ceiling_height": CEILINGS[ceiling],
+        # the word counts lines of the short side, the step those of the height
+        "ceiling_height": -(-CEILINGS[ceiling] * height // min(width, height)),
         "sharpen": True,
         # a mezzanine is the same for all films: they decode it from any frame
         "video": profile.video.model_dump(mode="json") if copied else None,

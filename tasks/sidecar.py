@@ -20,6 +20,7 @@ from manifests.digest import digest_json
 from manifests.expand import Want
 from manifests.journal import BlobRef, Selection, StepResult
 from manifests.naming import variant_name
+from manifests.reframing import framing_of
 from manifests.rights import label_rules
 from manifests.schema import Deliver, DisclosureOverride, Rights
 from manifests.scripts import LATIN, fonts_for
@@ -91,11 +92,19 @@ def _shot_facts(production: Production, name: str, circled: Any) -> dict[str, An
         **_bought_picture(circled),
         "take_frames": [first, first + cut.shown],
         "film_frames": [cut.start, cut.end],
+        **_reframed(production, cut.shot),
         "still": _bought_picture(still) if still is not None else None,
         "references": _references(production, [p.chosen.request for p in (circled, still) if p is not None]),
         **({"said": words_said(circled.selection)} if words_said(circled.selection) else {}),
         **({"said_of_still": words_said(still.selection)} if still is not None and words_said(still.selection) else {}),
     }
+
+
+def _reframed(production: Production, shot_id: str) -> dict[str, Any]:
+    shot = next(shot for shot in production.spot.shots if shot.id == shot_id)
+    if not framing_of(production.spot, shot, production.spot.generate.ratio):
+        return {}
+    return {"reframed": None if shot.reframe is None else shot.reframe.model_dump(mode="json", by_alias=True)}
 
 
 def _bought_picture(circled: Any) -> dict[str, Any]:
