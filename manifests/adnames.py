@@ -252,7 +252,7 @@ def check_pattern(
     try:
         pattern = parse_pattern(text, axes)
     except UnusableNameError as problem:
-        known = ", ".join((*ALWAYS, *SOMETIMES, *axes))
+        known = ", ".join(dict.fromkeys((*ALWAYS, *SOMETIMES, *axes)))
         remedy = f"fields: {known}; or leave `naming` out for {default_pattern(tuple(axes))}"
         return (_unusable(str(problem), where, remedy),)
     broken: dict[tuple[str, str], list[str]] = defaultdict(list)

@@ -26,7 +26,7 @@ from manifests.load import (
 from manifests.loaded import FileUse, LoadedCampaign, LoadedSource, LoadedSpot
 from manifests.lookups import Lookups, check_lookups, covering_cells
 from manifests.matrix import Matrix
-from manifests.nodes import Items, Map, Scalar, child, item_id, items_at, to_data
+from manifests.nodes import Map, Scalar, child, item_id, items_at, to_data
 from manifests.presence import check_presence, left_out
 from manifests.schema import Campaign
 from manifests.spots import patched_spots
@@ -125,39 +125,67 @@ def _read_source(
         depends=depends, takes_of=template.takes_of,
     )  # fmt: skip
     reading.notices += [f"{template.id}: {told}" if template.id else told for told in left_out(tree, matrix)]
-    parts: list[tuple[Variant, LoadedSpot]] = []
-    shots = _shot_ids(tree)
-    # A part must be seen in each of its forms, and in a variant that has it: so with every axis that decides of that.
-    comes_and_goes = frozenset(depends.get("when", ()))
-    for cell in covering_cells(matrix, (comes_and_goes.union(axes) for axes in ((RATIO,), *depends.values()))):
-        variant = Variant(source, cell)
-        narrowed = narrow(tree, matrix, cell, lookups)
-        absent = shots - _shot_ids(narrowed)
-        loaded, errors = read_variant(replace(page, problems=[]), narrowed, brand, () if parts else problems, absent)
-        _keep(reading, variant, loaded, errors, alone=len(matrix.cells) == 1)
-        if loaded is None:
-            return None
-        parts.append((variant, loaded))
+    found, whole = _read_parts(reading, template, source, tree, brand, problems)
+    reading.problems += _told_once(found, frozenset(problems), len(matrix.cells))
+    parts = tuple((variant, loaded) for variant, loaded, _ in found if loaded is not None)
+    if not whole or not parts:
+        return None
     reading.problems += _continued_apart(tree, parts) if not template.takes_of else ()
-    return LoadedSource(source, tree, tuple(parts))
+    return LoadedSource(source, tree, parts)
 
 
-def _keep(
-    reading: _Reading, variant: Variant, loaded: LoadedSpot | None, errors: Sequence[Diagnostic], *, alone: bool
-) -> None:
-    """Problems of one variant: said once where they are the same in several, and named after it where they are not."""
-    told = {(p.summary, p.where, p.address, p.detail.partition(" [")[0]) for p in reading.problems}
-    for problem in errors:
-        if (problem.summary, problem.where, problem.address, problem.detail) in told:
-            continue
-        named = problem if alone or not variant.name else replace(problem, detail=f"{problem.detail} [{variant.name}]")
-        reading.problems.append(named)
-    if loaded is None:
-        return
-    reading.warnings += [w for w in loaded.warnings if w not in reading.warnings]
-    reading.not_applied |= dict.fromkeys(loaded.not_applied)
-    for path, use in loaded.files.items():
-        reading.files.setdefault(variant.file(path), use)
+_Part = tuple[Variant, LoadedSpot | None, list[Diagnostic]]
+
+
+def _read_parts(
+    reading: _Reading,
+    template: _Template,
+    source: Source,
+    tree: Map,
+    brand: NamedBrand | None,
+    problems: Sequence[Diagnostic],
+) -> tuple[list[_Part], bool]:
+    """Few variants, each with what is wrong with it, and whether they could all be read: those after one that makes no
+    sense are not looked at. The first one has the problems of the spot as a whole among its own."""
+    parts: list[_Part] = []
+    matrix, page, shots = source.matrix, replace(template.page, problems=[]), _shot_ids(tree)
+    # A part must be seen in each of its forms, and in a variant that has it: so with every axis that decides of that.
+    comes_and_goes = frozenset(source.depends.get("when", ()))
+    axes = (comes_and_goes.union(axes) for axes in ((RATIO,), *source.depends.values()))
+    undelivered = _not_delivered(tree, matrix)
+    for cell in covering_cells(matrix, axes):
+        if RATIO in matrix.positions and cell[matrix.positions[RATIO]] in undelivered:
+            continue  # refused with its line already; it would be a spot without a delivery
+        variant = Variant(source, cell)
+        narrowed = narrow(tree, matrix, cell, source.lookups)
+        absent = shots - _shot_ids(narrowed)
+        loaded, errors = read_variant(page, narrowed, brand, () if parts else problems, absent)
+        parts.append((variant, loaded, errors))
+        if loaded is None:
+            return parts, False
+        reading.warnings += [w for w in loaded.warnings if w not in reading.warnings]
+        reading.not_applied |= dict.fromkeys(loaded.not_applied)
+        for path, use in loaded.files.items():
+            reading.files.setdefault(variant.file(path), use)
+    return parts, True
+
+
+def _told_once(parts: Sequence[_Part], common: frozenset[Diagnostic], variants: int) -> Iterator[Diagnostic]:
+    """What is wrong at one place is told for the first variant in which it is; that one is named, unless it is wrong
+    in all of them, or with the spot itself."""
+    having: dict[Diagnostic, int] = {}
+    for _, _, errors in parts:
+        for problem in dict.fromkeys(errors):
+            having[problem] = having.get(problem, 0) + 1
+    told: set[tuple[str, Where]] = set()
+    for variant, _, errors in parts:
+        places = {(p.summary, p.where) for p in errors}
+        for problem in errors:
+            if (problem.summary, problem.where) in told:
+                continue
+            everywhere = variants == 1 or problem in common or having[problem] == len(parts)
+            yield problem if everywhere else replace(problem, detail=f"{problem.detail} [{variant.name}]")
+        told |= places
 
 
 # --- what is said of all variants together ---
@@ -165,25 +193,36 @@ def _keep(
 
 def _axes_in_use(tree: Map, matrix: Matrix) -> Iterator[Diagnostic]:
     """A ratio that is made and not delivered costs money for nothing; one that is not made has no picture."""
-    ratios = next(({v.id for v in axis.values} for axis in matrix.axes if axis.name == RATIO), None)
-    entry = child(tree, "deliver")
-    items = entry[1].items if entry and isinstance(entry[1], Items) else []
-    delivered: dict[str, Where] = {}
-    for item in items:
-        found = child(item, "ratio")
-        if found and isinstance(found[1], Scalar):
-            delivered.setdefault(str(found[1].value), found[1].where)
-    if ratios is None or not delivered:
+    made, delivered = _ratios(matrix), _delivered(tree)
+    if not made or not delivered:
         return
-    for ratio in sorted(ratios - set(delivered)):
+    for ratio in _not_delivered(tree, matrix):
         where = child(tree, "variants")[0]  # type: ignore[index]
         detail = f"nothing is delivered in {ratio}"
         yield Diagnostic("ratio", detail, f"variants.axes.{RATIO}", where, "add it to `deliver`, or leave it out here")
     for ratio, where in delivered.items():
-        if ratio not in ratios:
-            yield Diagnostic(
-                "ratio", f"no variant has the ratio {ratio}", "deliver", where, f"ratios: {', '.join(sorted(ratios))}"
-            )
+        if ratio not in made:
+            remedy = f"ratios: {', '.join(made)}"
+            yield Diagnostic("ratio", f"no variant has the ratio {ratio}", "deliver", where, remedy)
+
+
+def _ratios(matrix: Matrix) -> tuple[str, ...]:
+    return tuple(matrix.axis(RATIO).ids) if RATIO in matrix.positions else ()
+
+
+def _delivered(tree: Map) -> dict[str, Where]:
+    """Ratios, and where each is first named."""
+    found: dict[str, Where] = {}
+    for item in items_at(tree, "deliver"):
+        entry = child(item, "ratio")
+        if entry and isinstance(entry[1], Scalar):
+            found.setdefault(str(entry[1].value), entry[1].where)
+    return found
+
+
+def _not_delivered(tree: Map, matrix: Matrix) -> tuple[str, ...]:
+    delivered = _delivered(tree)
+    return tuple(ratio for ratio in _ratios(matrix) if delivered and ratio not in delivered)
 
 
 def _continued_apart(tree: Map, parts: Sequence[tuple[Variant, LoadedSpot]]) -> Iterator[Diagnostic]:

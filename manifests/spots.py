@@ -3,6 +3,7 @@ spot that they come from. Nodes keep their places, so that a problem is told whe
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -51,7 +52,7 @@ def patched_spots(
         made = (
             _from_file(page, tree, wanted, node, problems, notices, files)
             if wanted.file is not None
-            else _cut_down(page, tree, wanted, node, found, problems, notices)
+            else _cut_down(page, tree, wanted, campaign.spots[:number], node, found, problems, notices)
         )
         if made is not None:
             found[wanted.id] = made
@@ -99,6 +100,7 @@ def _cut_down(
     page: Page,
     campaign: Map,
     wanted: CampaignSpot,
+    above: Sequence[CampaignSpot],
     node: Node,
     found: dict[str, PatchedSpot],
     problems: list[Diagnostic],
@@ -106,6 +108,8 @@ def _cut_down(
 ) -> PatchedSpot | None:
     """Shots of another spot, in and out only: its takes, nothing new."""
     origin = found.get(str(wanted.from_))
+    if origin is None and wanted.from_ in [spot.id for spot in above]:
+        return None  # why it cannot be read is told
     if origin is None:
         detail = f"`{wanted.from_}` is no spot above this one{suggest(str(wanted.from_), found)}"
         remedy = f"spots above: {', '.join(found)}" if found else "put the spot that it comes from above it"
@@ -165,7 +169,10 @@ def _patch(tree: Map, campaign: Map, wanted: CampaignSpot, node: Node) -> Map:
         named = data_at(item, "spots")
         return not isinstance(named, list) or not named or wanted.id in named
 
-    patched = deliver_only(Map(tree.where, entries), ours)
+    whole = Map(tree.where, entries)
+    if not any(ours(item) for item in items_at(whole, "deliver")):
+        return Map(tree.where, {**entries, **{key: tree.entries[key] for key in ("deliver",) if key in tree.entries}})
+    patched = deliver_only(whole, ours)
     own, now = ({data_at(item, "profile") for item in items_at(t, "deliver")} for t in (tree, patched))
     lost = own - now  # burned for a placement of the spot's own block, which the campaign's stands for
     return keep_items(patched, ("graphics", "captions", "burn"), lambda item: to_data(item) not in lost)
