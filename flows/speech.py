@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from flows.problems import note_problems
 from flows.shots import make_sound
 from infra.production import Production, SpokenTake
-from manifests.journal import Result
+from manifests.journal import LineFit, Result
 from manifests.naming import slate
 from manifests.schema import VoiceLine
 from tasks.voice import fit_line
@@ -82,7 +82,19 @@ async def _lines_of(film: Production, booth: _Booth) -> list[SpokenTake] | None:
     takes = await asyncio.gather(*(booth.fitted(film, *pair) for pair in pairs), return_exceptions=True)
     note_problems(film, takes)
     spoken = [take for take in takes if isinstance(take, SpokenTake)]
+    for take in spoken:
+        _report(film, take)
     return spoken if len(spoken) == len(takes) else None
+
+
+def _report(film: Production, take: SpokenTake) -> None:
+    """Once for each line, locale and stretch of time."""
+    voiceover = film.spot.sound.voiceover
+    fit = LineFit(
+        line=film.variant.line(take.line.id), locale=voiceover.language if voiceover else "", room=round(take.room, 3),
+        seconds=round(take.seconds, 3), speed=str(take.speed), silence=round(take.silence, 3),
+    )  # fmt: skip
+    film.fits[fit.line, fit.locale, fit.room, fit.seconds, fit.speed] = fit
 
 
 def _room_end(film: Production, at: str) -> int:

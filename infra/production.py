@@ -47,7 +47,7 @@ from manifests.digest import digest_json
 from manifests.estimate import priorities_of
 from manifests.expand import ALONE, OUT_FRAME, Want
 from manifests.films import Variant
-from manifests.journal import BlobRef, RunEvent
+from manifests.journal import BlobRef, LineFit, RunEvent
 from manifests.naming import plan_key
 from manifests.plan import Plan, first_limit
 from manifests.ratecard import load_models, load_profiles
@@ -84,6 +84,7 @@ class Production:
     console: RunConsole
     problems: list[ShotrunnerError] = field(default_factory=list)
     notices: list[str] = field(default_factory=list)  # what went on without being a failure
+    fits: dict[tuple[object, ...], LineFit] = field(default_factory=dict)  # of lines that were spoken
     stopped_shots: set[str] = field(default_factory=set)  # by moderation, told already
     paused: set[type[ShotrunnerError]] = field(default_factory=set)  # told already
     pace: float = 1.0  # of every wait: the backlot's time runs faster
@@ -181,6 +182,8 @@ class SpokenTake:
     seconds: float
     speed: Decimal
     timing: Mapping[str, Any] | None
+    room: float = 0.0  # seconds that it has
+    silence: float = 0.0  # seconds that were taken out of it, before any speed-up
 
 
 def find_placeholders(value: Any) -> list[Mapping[str, Any]]:

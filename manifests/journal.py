@@ -311,6 +311,17 @@ class RunEvent(Record):
     at: dt.datetime
 
 
+class LineFit(Record):
+    """How one line of speech got into the time that it has."""
+
+    line: str  # its address
+    locale: str
+    seconds: float  # as it is heard
+    room: float  # until its shot ends
+    speed: str  # decimal text; 1 as bought
+    silence: float = 0.0  # seconds of it that were taken out
+
+
 class RunRecord(Record):
     """One application of a plan, when it ended."""
 
@@ -337,3 +348,4 @@ class RunRecord(Record):
     notices: tuple[str, ...] = ()
     buying_seconds: float | None = None  # from the first create to the last take that was collected
     estimated_seconds: tuple[int, int] | None = None  # what the plan said of that
+    fits: tuple[LineFit, ...] = ()  # every line of every locale that was spoken, each once for the time it has

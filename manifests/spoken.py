@@ -27,6 +27,12 @@ def spoken_text(text: str, say: Mapping[str, str]) -> str:
     return " ".join(words)
 
 
+def shift_times(times: Sequence[float], kept: Sequence[Sequence[float]]) -> list[float]:
+    """Times in a sound of which only the parts `kept` are left, one after the other; a time that is cut out becomes the
+    place of the cut."""
+    return [round(sum(min(max(time, start), end) - start for start, end in kept), 6) for time in times]
+
+
 def time_script(
     script: str, spoken: Sequence[str], starts: Sequence[float], ends: Sequence[float], *, seconds: float
 ) -> ScriptTiming:

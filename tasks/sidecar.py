@@ -158,6 +158,7 @@ def _line_facts(production: Production, take: SpokenTake) -> dict[str, Any]:
         **_bought_sound(production, f"{production.variant.line(take.line.id)}/line", take.bought),
         "seconds": round(take.seconds, 3),
         "speed": str(take.speed),
+        **({"silence_taken_out": round(take.silence, 3)} if take.silence else {}),
     }
 
 

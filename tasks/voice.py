@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from decimal import ROUND_UP, Decimal
+from typing import Any
 
 from infra.errors import ShotrunnerError
 from infra.production import Production, SpokenTake
 from manifests.journal import Result, StepResult
 from manifests.schema import VoiceLine
+from manifests.spoken import shift_times
 from tasks.policy import production_task
 
 
@@ -20,7 +23,8 @@ class LineTooLongError(ShotrunnerError):
 async def fit_line(
     slate: str, production: Production, line: VoiceLine, sound: Result, start_frame: int, end_frame: int
 ) -> SpokenTake:
-    """Speeds the line up as far as its `fit` allows; raises LineTooLongError rather than cut a word.
+    """Speeds the line up as far as its `fit` allows, after that without its pauses where it says so; raises
+    LineTooLongError rather than cut a word.
 
     The line has the time from `start_frame` to `end_frame` (film frames at 24): to the end of its shot.
     """
@@ -28,16 +32,21 @@ async def fit_line(
     if voiceover is None:
         raise ValueError("a line without a voiceover")
     room = Decimal(end_frame - start_frame) / 24
-    plain = await _measure(production, sound, Decimal(1))
-    needed = Decimal(str(plain.facts["ends"])) / room
-    speed = max(Decimal(1), needed.quantize(Decimal("0.001"), rounding=ROUND_UP))
-    if speed > voiceover.fit.max_speedup:
+    most = voiceover.fit.max_speedup
+    step, made = "speech", await _make(production, "speech", sound, Decimal(1))
+    bought = made
+    speed = _speed_for(made, room)
+    if speed > most and voiceover.fit.otherwise == "trim-silence":
+        step, made = "pauses", await _make(production, "pauses", sound, Decimal(1))
+        speed = _speed_for(made, room)
+    if speed > most:
+        without = f", {made.facts['ends']:.2f} s without its pauses," if step == "pauses" else ""
         raise LineTooLongError(
-            f"it takes {plain.facts['ends']:.2f} s and has {room:.2f} s, until {line.at} ends",
-            address=line.id,
+            f"it takes {bought.facts['ends']:.2f} s{without} and has {room:.2f} s, until {line.at} ends",
+            address=production.variant.line(line.id),
             remedy=f"shorten the line, start it earlier, make the shot longer, or allow fit.max_speedup {speed}",
         )
-    fitted = plain if speed == 1 else await _measure(production, sound, speed)
+    fitted = made if speed == 1 else await _make(production, step, sound, speed)
     return SpokenTake(
         line=line,
         bought=sound.blob,
@@ -45,10 +54,25 @@ async def fit_line(
         start_frame=start_frame,
         seconds=float(fitted.facts["seconds"]),
         speed=speed,
-        timing=sound.facts.get("timing"),
+        timing=_timing(sound, made),
+        room=float(room),
+        silence=float(bought.facts["seconds"]) - float(made.facts["seconds"]),
     )
 
 
-async def _measure(production: Production, sound: Result, speed: Decimal) -> StepResult:
+def _speed_for(made: StepResult, room: Decimal) -> Decimal:
+    needed = Decimal(str(made.facts["ends"])) / room
+    return max(Decimal(1), needed.quantize(Decimal("0.001"), rounding=ROUND_UP))
+
+
+def _timing(sound: Result, made: StepResult) -> Mapping[str, Any] | None:
+    """Of the characters as sent, in the sound without what was taken out of it."""
+    told, kept = sound.facts.get("timing"), made.facts.get("kept")
+    if told is None or kept is None:
+        return told
+    return {**told, "starts": shift_times(told["starts"], kept), "ends": shift_times(told["ends"], kept)}
+
+
+async def _make(production: Production, step: str, sound: Result, speed: Decimal) -> StepResult:
     params = {"sample_rate": 48000, "speed": str(speed)}
-    return await production.steps.run("speech", params, {"sound": sound.blob}, kind="audio")
+    return await production.steps.run(step, params, {"sound": sound.blob}, kind="audio")

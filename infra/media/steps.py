@@ -29,6 +29,7 @@ STEPS: Mapping[str, int] = {
     "stitch": 2,
     "render": 1,
     "speech": 1,
+    "pauses": 1,
     "mix": 1,
     "encode": 1,
     "verify": 2,

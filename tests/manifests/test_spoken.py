@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from manifests.spoken import ScriptTiming, spoken_text, time_script
+from manifests.spoken import ScriptTiming, shift_times, spoken_text, time_script
 
 WORDS = st.lists(st.text(st.characters(codec="utf-8", categories=("L", "N", "P")), min_size=1, max_size=8), max_size=8)
 
@@ -95,3 +95,22 @@ def test_words_that_do_not_pair_up_share_the_time() -> None:
 
 def test_no_words_have_no_times() -> None:
     assert even("  ", 3) == ScriptTiming((), (), ())
+
+
+# --- a sound of which parts were taken out ---
+
+
+def test_times_follow_what_was_kept() -> None:
+    kept = [[0.5, 1.5], [2.0, 3.0]]
+    assert shift_times([0.5, 1.0, 1.5, 2.0, 2.5, 3.0], kept) == [0, 0.5, 1.0, 1.0, 1.5, 2.0]
+    assert shift_times([0.0, 1.7, 9.9], kept) == [0, 1.0, 2.0], "what is cut out becomes the place of the cut"
+
+
+@given(st.lists(st.floats(0, 60), max_size=20), st.lists(st.floats(0, 60), min_size=2, max_size=8, unique=True))
+def test_shifted_times_keep_their_order_and_never_move_apart(times: list[float], edges: list[float]) -> None:
+    edges = sorted(edges)
+    kept = list(zip(edges[::2], edges[1::2], strict=False))
+    before, after = sorted(times), shift_times(sorted(times), kept)
+    for one, other in pairwise(range(len(before))):
+        assert -1e-6 <= after[other] - after[one] <= before[other] - before[one] + 2e-6
+    assert all(0 <= time <= sum(end - start for start, end in kept) + 1e-6 for time in after)
