@@ -118,7 +118,7 @@ def _grid(source: Source, filters: Sequence[Filter], pictures: Mapping[str, str]
             poster = pictures.get(name or "")
             cells.append({"name": name, "anchor": anchor_of(name or ""), "classes": classes, "poster": poster})
         rows.append({"label": " · ".join(row), "cells": cells})
-    return {"title": source.id, "columns": [" · ".join(column) for column in grid.columns], "rows": rows}
+    return {"title": source.id, "columns": list(grid.columns), "rows": rows}
 
 
 def anchor_of(variant: str) -> str:
