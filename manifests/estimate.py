@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from heapq import heappop, heappush
 
@@ -29,12 +30,12 @@ def estimate_seconds(
     model_of = {w.id: w.model for w in wants}
     free: dict[str, list[float]] = {}
     done: dict[str, float] = {}
+    todo_of = Counter(a.want for a in actions if a.verb in (Verb.BUY, Verb.COLLECT))
     for want in wants:
-        todo = [a for a in actions if a.want == want.id and a.verb in (Verb.BUY, Verb.COLLECT)]
         ready = max((done.get(n, 0.0) for n in want.needs), default=0.0)
         lanes = free.setdefault(model_of[want.id], [0.0] * slots)
         seconds = models[want.model].seconds_to_make[1 if slow else 0]
-        for _ in todo:
+        for _ in range(todo_of[want.id]):
             start = max(heappop(lanes), ready)
             heappush(lanes, start + seconds)
             done[want.id] = max(done.get(want.id, 0.0), start + seconds)
