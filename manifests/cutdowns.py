@@ -12,9 +12,10 @@ from manifests.diagnostics import Diagnostic
 from manifests.expand import frames_needed
 from manifests.loaded import LoadedCampaign
 from manifests.nodes import Items, Map, Node, Scalar, child, data_at, find, item_id, items_at, keep_items
-from manifests.presence import HANGING, LINES, TRANSITIONS
+from manifests.presence import HANGING, NEED_VOICE, TRANSITIONS, keep_lines, without
 from manifests.timing import FILM_RATE, cut_of, picture_frames
 
+_VOICE = ("sound", "voiceover")
 _END_CARD = ("graphics", "end_card", "duration")
 
 
@@ -33,9 +34,21 @@ def keep_hanging(tree: Map, shots: Sequence[str], written_in: str) -> tuple[Map,
         between = data_at(item, "between")
         return item.where.file == written_in or (isinstance(between, list) and tuple(between) in neighbours)
 
-    for path in (LINES, *HANGING):
+    tree = keep_lines(tree, hangs)
+    for path in HANGING:
         tree = keep_items(tree, path, hangs)
     return keep_items(tree, TRANSITIONS, joins), list(dict.fromkeys(lost))
+
+
+def without_voice(tree: Map, written_in: str) -> tuple[Map, list[str]]:
+    """What needs a voice is left out where there is none, and what that was."""
+    lost: list[str] = []
+    for path in NEED_VOICE if find(tree, _VOICE)[2] < len(_VOICE) else ():
+        where, _, depth = find(tree, path)
+        if depth == len(path) and where.file != written_in:
+            tree = without(tree, path)
+            lost.append(".".join(path))
+    return tree, lost
 
 
 def end_with_film(tree: Map, written_in: str) -> tuple[Map, list[str]]:

@@ -4,7 +4,7 @@ never is. Works on trees whose nodes keep their places."""
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
 from manifests.diagnostics import Diagnostic, Where, suggest
 from manifests.matrix import Cell, Matrix
@@ -14,6 +14,7 @@ from manifests.reading import listed
 LINES = ("sound", "voiceover", "lines")
 HANGING = (("sound", "effects"), ("graphics", "supers"))
 TRANSITIONS = ("edit", "transitions")
+NEED_VOICE = (("graphics", "captions"), ("sound", "music", "duck"))
 _WITH_WHEN = (("shots",), LINES, *HANGING)
 _TAG = re.compile(r"@([A-Za-z][A-Za-z0-9_]*)")
 
@@ -32,7 +33,7 @@ def keep_present(tree: Map, values: Mapping[str, str]) -> Map:
 
     tree = keep_shots(tree, stays)
     tree = keep_items(tree, TRANSITIONS, lambda item: _joins(item, shots, absent))
-    tree = keep_items(tree, LINES, stays)
+    tree = keep_lines(tree, stays)
     for path in HANGING:
         tree = keep_items(tree, path, hangs)
     return tree
@@ -50,6 +51,30 @@ def keep_shots(tree: Map, keep: Callable[[Node], bool]) -> Map:
         return tree
     left = {name: found for name, found in entry[1].entries.items() if name not in gone}
     return Map(tree.where, {**tree.entries, "references": (entry[0], Map(entry[1].where, left))})
+
+
+def keep_lines(tree: Map, keep: Callable[[Node], bool]) -> Map:
+    """Without the other lines; where none is left, without a voice and what needs one."""
+    before = len(items_at(tree, *LINES))
+    tree = keep_items(tree, LINES, keep)
+    if not before or items_at(tree, *LINES):
+        return tree
+    tree = without(tree, LINES[:-1])
+    for path in NEED_VOICE:
+        tree = without(tree, path)
+    return tree
+
+
+def without(tree: Map, path: Sequence[str]) -> Map:
+    """Without the key at the end of the path, if it is there."""
+    entry = tree.entries.get(path[0])
+    if entry is None:
+        return tree
+    if len(path) == 1:
+        return Map(tree.where, {key: found for key, found in tree.entries.items() if key != path[0]})
+    if not isinstance(entry[1], Map):
+        return tree
+    return Map(tree.where, {**tree.entries, path[0]: (entry[0], without(entry[1], path[1:]))})
 
 
 def _cast_of(shot: Node) -> set[str]:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from manifests.cutdowns import end_with_film, keep_hanging
+from manifests.cutdowns import end_with_film, keep_hanging, without_voice
 from manifests.diagnostics import Diagnostic, ManifestError, Where, suggest
 from manifests.films import deliver_only
 from manifests.load import Page, check_page, read_page
@@ -93,7 +93,7 @@ def _from_file(
         )
     spot.root, spot.raw, spot.campaign = page.root, page.raw, page  # plans and stores know one manifest
     files[address] = FileUse(path, "spot", where, wanted.id)
-    return PatchedSpot(wanted.id, spot, _patch(tree, campaign, wanted, node))
+    return PatchedSpot(wanted.id, spot, _quiet(_patch(tree, campaign, wanted, node), tree, page, wanted, notices))
 
 
 def _cut_down(
@@ -140,11 +140,22 @@ def _cut_down(
     tree = keep_shots(origin.tree, lambda shot: item_id(shot) in names)
     shown = (place[0] if place else node.where, Items(node.where, kept))
     tree = _patch(Map(tree.where, {**tree.entries, "shots": shown}), campaign, wanted, node)
+    tree = _quiet(tree, origin.tree, page, wanted, notices)
     tree, lost = keep_hanging(tree, names, page.shown)
     tree, cut = end_with_film(tree, page.shown)
     for told, what in (("left out with their shots", lost), ("cut off where this shorter film ends", cut)):
         notices += [f"{wanted.id}: {told}: {'; '.join(what)}"] if what else []
     return PatchedSpot(wanted.id, origin.page, tree, origin.takes_of or origin.id)
+
+
+def _quiet(tree: Map, before: Map, page: Page, wanted: CampaignSpot, notices: list[str]) -> Map:
+    """Where the campaign switches the voice off, what needs one goes too."""
+    voices = [child(block[1], "voiceover") for one in (before, tree) if (block := child(one, "sound"))]
+    if len(voices) < 2 or voices[0] is None or voices[1] is not None:
+        return tree
+    tree, lost = without_voice(tree, page.shown)
+    notices += [f"{wanted.id}: left out without a voice: {'; '.join(lost)}"] if lost else []
+    return tree
 
 
 def _patch(tree: Map, campaign: Map, wanted: CampaignSpot, node: Node) -> Map:
@@ -170,7 +181,7 @@ def _patch(tree: Map, campaign: Map, wanted: CampaignSpot, node: Node) -> Map:
         return not isinstance(named, list) or not named or wanted.id in named
 
     whole = Map(tree.where, entries)
-    if not any(ours(item) for item in items_at(whole, "deliver")):
+    if not any(ours(item) for item in items_at(whole, "deliver")):  # told as that, and not as an empty list
         return Map(tree.where, {**entries, **{key: tree.entries[key] for key in ("deliver",) if key in tree.entries}})
     patched = deliver_only(whole, ours)
     own, now = ({data_at(item, "profile") for item in items_at(t, "deliver")} for t in (tree, patched))

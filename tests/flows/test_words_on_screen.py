@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from films import load_spot
 
 from flows import words_on_screen
 from flows.words_on_screen import Asked, check_glyphs, check_layout_of, name_variants
@@ -31,7 +32,6 @@ from manifests.ratecard import load_profiles
 from manifests.schema import Captions, EndCard, Super
 from tasks.contrast import measure_contrast
 from tasks.graphics import draw_captions, draw_super
-from tests.films import load_spot
 
 EXAMPLES = Path(__file__).parents[2] / "manifests" / "examples"
 PROFILES = load_profiles()

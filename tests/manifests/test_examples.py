@@ -8,6 +8,7 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
+from films import load_spot
 
 from manifests.campaign import load_campaign
 from manifests.capability import check_capability
@@ -19,7 +20,6 @@ from manifests.load import load_brand
 from manifests.ratecard import load_models, load_profiles
 from manifests.starter import BRAND_PATH, KINDS, Kind, starter_brand, starter_images, starter_text
 from manifests.timing import film_frames
-from tests.films import load_spot
 
 EXAMPLES = Path(__file__).parents[2] / "manifests" / "examples"
 SPOTS = ("film-three-places", "morning-30s", "product-10s")

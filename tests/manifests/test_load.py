@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from films import load_spot
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -22,7 +23,6 @@ from manifests.loaded import LoadedSpot
 from manifests.nodes import Map, Scalar, to_data
 from manifests.unbuilt import NOT_APPLIED
 from manifests.upgrade import upgrade_tree
-from tests.films import load_spot
 
 Load = Callable[..., LoadedSpot]
 
