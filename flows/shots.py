@@ -15,7 +15,7 @@ from manifests.expand import Want, fill_blanks
 from manifests.journal import Result, Selection, TakeState
 from manifests.naming import slate
 from manifests.policy import Next
-from manifests.walk import Numbered, Walk, best_take, choice_by_score, circled_number, falls_back, trim_of
+from manifests.walk import Numbered, Walk, best_take, choice_by_score, circled_number, falls_back, takes_over, trim_of
 from tasks.screen import screen
 
 
@@ -88,9 +88,10 @@ async def _circle(production: Production, want: Want, body: Mapping[str, object]
     circled = Circled(want, best, walk, selection)
     asked = selection.circled.trim if selection is not None and selection.circled is not None else 0
     if circled.trim < asked:
+        why = "it takes over from the segment before it" if takes_over(want) else "the cut needs more of it now"
         production.notices.append(
-            f"{want.address}: {want.what} {best.number} was to be shown from frame {asked} on; the cut needs more of "
-            f"it now, so it is shown from frame {circled.trim} on"
+            f"{want.address}: {want.what} {best.number} was to be shown from frame {asked} on; "
+            f"{why}, so it is shown from frame {circled.trim} on"
         )
     return circled
 

@@ -160,11 +160,16 @@ def take_frames(want: Want, numbered: Numbered) -> int:
     return counted or want.seconds * FILM_RATE
 
 
+def takes_over(want: Want) -> bool:
+    """Whether it is a later segment of a long shot."""
+    return (parse_address(want.address).segment or 0) > 1
+
+
 def trim_of(want: Want, numbered: Numbered, selection: Selection | None) -> int:
     """Frames into the circled take at which the cut begins to show it: as a person said, but never so far that the cut
     would run out of frames (it may need more of them than on the day when they said it). A later segment of a long shot
     is shown from where it takes over, or the picture would jump."""
-    if (parse_address(want.address).segment or 0) > 1:
+    if takes_over(want):
         return 0
     choice = selection.circled if selection is not None else None
     if choice is None or numbered.result is None or choice.sha256 != numbered.result.blob.sha256:

@@ -250,6 +250,9 @@ def test_the_run_says_what_it_did(tiny: Tiny) -> None:
     assert (record.exit_code, record.problems, record.paid) == (0, (), False)
     assert record.calls == len(purchases(tiny))
     assert record.spent_credits == tiny.plan["credits"]["total"]
+    (fit,) = record.fits
+    assert (fit.line, fit.locale, fit.speed, fit.silence) == ("vo1", "en-GB", "1", 0)
+    assert 0 < fit.seconds <= fit.room + 1
 
 
 # --- money ---
