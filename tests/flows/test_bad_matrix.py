@@ -10,6 +10,9 @@ from typing import NamedTuple
 import pytest
 from command import Shotrunner
 
+from flows.prepare import make_plan
+from manifests.lock import format_lock, lock_path
+
 MATRIX, COPY, CAMPAIGN, TABLE = "winter-15s.yaml", "copy/winter.yaml", "campaign-morning.yaml", "data/hooks.csv"
 HEADER = "id,scene,action,from,to\n"
 FROST = "cold,Frost,the frost slowly melts down,2026-12-01,2026-12-31\n"
@@ -267,3 +270,21 @@ def test_slip_is_told_with_its_line(shotrunner: Shotrunner, no_network: None, na
         told[0] = told[0][: len(slip.told[0])]
     assert told == list(slip.told)
     assert answer.code == 2
+
+
+def test_a_changed_text_is_a_changed_manifest_and_a_changed_picture_stops_a_run(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """People write the copy table: nobody has to say twice that they mean it."""
+    monkeypatch.setenv("SHOTRUNNER_STORE", "memory:")
+    first = make_plan(Path(MATRIX))
+    lock_path(Path(MATRIX)).write_text(format_lock(first.lock))
+    Path(COPY).write_text(Path(COPY).read_text().replace("£49", "£45"))
+    second = make_plan(Path(MATRIX))
+    assert second.drift == ()
+    assert second.lock.files["copy"].sha256 != first.lock.files["copy"].sha256
+    assert second.plan.digest != first.plan.digest
+    assert [w.id for w in second.plan.wants] == [w.id for w in first.plan.wants]
+    Path("refs/pot-clay.png").write_bytes(Path("refs/press-steel.png").read_bytes())
+    (told,) = make_plan(Path(MATRIX)).drift
+    assert told.startswith("product: refs/pot-clay.png has changed from ")
