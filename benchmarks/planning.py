@@ -1,0 +1,181 @@
+"""How long it takes to know what there is to do: `python benchmarks/planning.py [--takes N] [--json FILE]`.
+
+Ten thousand variants of a thousand distinct shots are validated and planned; a finished campaign of a thousand takes is
+run again, beside `ninja` and `doit` with a thousand finished targets where they are installed. Every command is a new
+process. Ends with 1 when a limit is passed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).parent))
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from many_takes import PICTURE_SCALE, measure, settings_of
+
+from flows.rehearse import own_environment
+
+REPO = Path(__file__).parents[1]
+PRODUCTS, HOOKS, LOCALES, SHOTS = 250, 10, ("en-GB", "de-DE", "fr-FR", "it-IT"), 4
+PLAN_SECONDS, PLAN_MB, NOTHING_SECONDS = 2.0, 300, 1.0
+ROUNDS = 5
+
+SHOT = """\
+  - id: shot{number}
+    varies_by: [product]
+    duration: 4
+    prompt:
+      subject: A ${{product.name}}
+      action: steam rises slowly and drifts to the right, view {number}
+      environment: on a dark wooden table, plain wall
+      camera: slow dolly in, product stays centred
+      mood: single warm side light, deep soft shadows
+"""
+MANIFEST = """\
+manifest: 1
+kind: spot
+name: big
+brand: brand/alder.yaml
+copy: copy.yaml
+variants:
+  axes:
+    product: [{products}]
+    hook: [{hooks}]
+    locale: [{locales}]
+  limit: 10000
+generate: {{model: gen4.5, takes: 1}}
+shots:
+{shots}graphics:
+  supers: [{{at: shot0, offset: 0.5, duration: 2, text: "${{copy.price}} ${{hook.line}}"}}]
+deliver: [{{profile: youtube-instream, ratio: "16:9"}}]
+budget: {{credits: 100000}}
+"""
+# `run` of what is finished already. Its pictures are tiny, which the command line cannot ask for.
+AGAIN = """\
+import sys
+from pathlib import Path
+from flows.apply import apply_prepared
+from flows.prepare import make_plan
+from infra.settings import Settings
+from manifests.plan import Options
+manifest, url, store, scale = sys.argv[1:]
+settings = Settings.model_validate({"SHOTRUNNER_STORE": store, "RUNWAYML_BASE_URL": url, "ELEVENLABS_BASE_URL": url})
+options = Options(approve="auto", picture_scale=int(scale))
+prepared = make_plan(Path(manifest), options=options, settings=settings)
+sys.exit(apply_prepared(prepared, Path(manifest).parent / "out", yes=True, json=False))
+"""
+
+
+def write_matrix(root: Path) -> Path:
+    shutil.copytree(REPO / "manifests" / "examples", root)
+    (root / "shotrunner.toml").write_text("")
+    (root / "copy.yaml").write_text("".join(f"{locale}: {{price: now}}\n" for locale in LOCALES))
+    manifest = root / "big.yaml"
+    manifest.write_text(
+        MANIFEST.format(
+            products=", ".join(f"{{id: p{n}, name: kettle number {n}}}" for n in range(PRODUCTS)),
+            hooks=", ".join(f"{{id: h{n}, line: line {n}}}" for n in range(HOOKS)),
+            locales=", ".join(LOCALES),
+            shots="".join(SHOT.format(number=n) for n in range(SHOTS)),
+        )
+    )
+    return manifest
+
+
+def timed(command: Sequence[str], cwd: Path) -> dict[str, float]:
+    """The quickest of several rounds: wall seconds, with CPU seconds and the most memory of that round."""
+    rounds = [_once(command, cwd) for _ in range(ROUNDS)]
+    return min(rounds, key=lambda figures: figures["seconds"])
+
+
+def _once(command: Sequence[str], cwd: Path) -> dict[str, float]:
+    started = time.perf_counter()
+    child = subprocess.Popen(command, cwd=cwd, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    said = child.stdout.read() if child.stdout else b""
+    _, status, used = os.wait4(child.pid, 0)
+    seconds = time.perf_counter() - started
+    if os.waitstatus_to_exitcode(status) not in (0, 10):
+        raise RuntimeError(f"{command[:4]}: {said.decode()[-800:]}")
+    cpu = used.ru_utime + used.ru_stime
+    return {"seconds": round(seconds, 2), "cpu": round(cpu, 2), "mb": round(used.ru_maxrss / 1024)}
+
+
+def plan_matrix(root: Path) -> dict[str, Any]:
+    manifest = write_matrix(root)
+    command = str(Path(sys.executable).parent / "shotrunner")
+    found = {name: timed([command, name, str(manifest)], root) for name in ("validate", "plan")}
+    imports = subprocess.run(
+        [sys.executable, "-X", "importtime", "-m", "flows.cli", "plan", str(manifest)],
+        cwd=root, capture_output=True, text=True, check=False,
+    ).stderr  # fmt: skip
+    prefect = sum(line.split("|")[-1].strip().split(".")[0] == "prefect" for line in imports.splitlines())
+    return {"variants": PRODUCTS * HOOKS * len(LOCALES), "shots": PRODUCTS * SHOTS, **found, "prefect": prefect}
+
+
+def run_again(root: Path, takes: int) -> dict[str, Any]:
+    """The backlot is gone by now: nothing is asked of it when there is nothing to do."""
+    run = measure(root, takes)
+    manifest = root / "many.yaml"
+    settings = settings_of(manifest, "")
+    command = [sys.executable, "-c", AGAIN, str(manifest), "", settings["SHOTRUNNER_STORE"], str(PICTURE_SCALE)]
+    return {"takes": takes, "made_in": run["seconds"], **timed(command, root)}
+
+
+def run_peers(root: Path, targets: int) -> dict[str, Mapping[str, float]]:
+    """A thousand finished targets each; left out where the program is not installed (`pip install ninja doit`)."""
+    root.mkdir()
+    for number in range(targets):
+        (root / f"in{number}").write_text("x")
+    lines = [f"build out{n}: copy in{n}" for n in range(targets)]
+    (root / "build.ninja").write_text("rule copy\n  command = cp $in $out\n" + "\n".join(lines) + "\n")
+    (root / "dodo.py").write_text(
+        "def task_copy():\n"
+        f"    for n in range({targets}):\n"
+        "        yield {'name': str(n), 'file_dep': [f'in{n}'], 'targets': [f'done{n}'],"
+        " 'actions': [f'cp in{n} done{n}']}\n"
+    )
+    found = {}
+    for name in ("ninja", "doit"):
+        program = shutil.which(name) or shutil.which(name, path=str(Path(sys.executable).parent))
+        if program is not None:
+            subprocess.run([program], cwd=root, capture_output=True, check=True)
+            found[name] = timed([program], root)
+    return found
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--takes", type=int, default=1000, help="of the finished campaign; 0 leaves it out")
+    parser.add_argument("--json", type=Path)
+    said = parser.parse_args()
+    told: dict[str, Any] = {"cores": os.cpu_count()}
+    with tempfile.TemporaryDirectory(prefix="shotrunner-planning-") as folder, own_environment():
+        told["matrix"] = plan_matrix(Path(folder) / "matrix")
+        if said.takes:
+            told["finished"] = run_again(Path(folder) / "finished", said.takes)
+            told["peers"] = run_peers(Path(folder) / "peers", said.takes)
+    print(json.dumps(told, indent=1))
+    if said.json:
+        said.json.write_text(json.dumps(told, indent=1) + "\n")
+    planned, again = told["matrix"], told.get("finished", {"seconds": 0})
+    wrong = [name for name in ("validate", "plan") if planned[name]["mb"] > PLAN_MB]
+    wrong += ["plan"] if planned["validate"]["seconds"] + planned["plan"]["seconds"] > PLAN_SECONDS else []
+    wrong += ["prefect is imported"] if planned["prefect"] else []
+    wrong += ["nothing to do"] if again["seconds"] > NOTHING_SECONDS else []
+    print("; ".join(wrong) or "within every limit")
+    return 1 if wrong else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
