@@ -79,7 +79,8 @@ def read_campaign(path: Path, overrides: Sequence[str] = ()) -> tuple[LoadedCamp
         source = _read_source(reading, template, brand, sources, first=not sources)
         if source is not None:
             sources.append(source)
-    problems = reading.problems if reading.problems else sort_diagnostics(page.problems, page.shown)
+    told = reading.problems or sort_diagnostics(page.problems, page.shown)
+    problems = list(dict.fromkeys(told))  # of the brand kit each spot says the same
     if not sources or len(sources) < len(templates):
         return None, problems
     loaded = LoadedCampaign(
