@@ -90,7 +90,9 @@ class _Writer:
         self.frames = 0
 
     def add(self, part: Part) -> None:
-        with av.open(str(part.path), stream_options=NOT_DECODED) as source:
+        # the first one is the film's pattern, and only decoding tells all of it (the shape of its pixels)
+        how = None if self._joined is None else NOT_DECODED
+        with av.open(str(part.path), stream_options=how) as source:
             picture = source.streams.video[0]
             joined = self._accept(part, picture)
             seen = []

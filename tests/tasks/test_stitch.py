@@ -88,6 +88,7 @@ async def test_copied_frames_are_the_clips_own_and_every_frame_is_there(
     assert (facts.seconds, facts.index_first, facts.plain_edits) == (Fraction(187, 24), True, True)
     assert (facts.profile, facts.matrix, facts.primaries, facts.sample_aspect) == ("High", "bt709", "bt709", 1)
     assert facts.keyframes == (0, 20, 50, 90, 100, 148)
+    assert all(box in film.read_bytes() for box in (b"avcC", b"pasp", b"colr")), "as in the clips"
     assert run_ffmpeg(["-v", "warning", "-i", str(film), "-f", "null", "-"]) == ""
 
 
