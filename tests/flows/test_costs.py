@@ -357,6 +357,7 @@ def test_a_run_says_which_films_are_not_complete_and_what_they_lack(paper: Paper
     production: Any = SimpleNamespace(
         plan=prepared.plan,
         spot=prepared.plan.read_spot(),
+        models=prepared.checked.models,
         state=lambda: StoreState(prepared.store, Noon()),
         review_gates=ReviewGates,
     )

@@ -301,7 +301,7 @@ def test_from_a_gate_to_a_film_and_from_a_rejection_to_another_take(short_film: 
     assert (out / film.name).read_bytes() == film.read_bytes()
     assert ended.out.count("0 vendor calls") == 1
     assert ", 0 play credits; 0 encodes" in ended.out, "only the sidecar is written anew"
-    [word] = json.loads(next(out.glob("*.json")).read_text())["said"]
+    [word] = json.loads(next(out.glob("*_v01.json")).read_text())["said"]
     assert (word["decision"], word["by"], word["at"]) == ("approve", "legal", "2026-11-23T14:02:11+00:00")
     assert "approved by legal" in (out / "dailies.html").read_text()
     again = project.run()
@@ -315,7 +315,7 @@ def test_from_a_gate_to_a_film_and_from_a_rejection_to_another_take(short_film: 
     ended = project.run("--approve", "auto")
     assert ended.code == 0, ended.text
     assert len(project.creates()) == bought, "nobody asked for another"
-    sidecar = json.loads(next(out.glob("*.json")).read_text())
+    sidecar = json.loads(next(out.glob("*_v01.json")).read_text())
     assert (sidecar["shots"][0]["take"], sidecar["shots"][0]["circled"]["by"]) == (1, "score")
     assert sidecar["shots"][0]["said"]["rejected"][0]["reason"] == "motion"
 
