@@ -141,7 +141,7 @@ def explain(
         target, address = default_target("put the manifest before the address"), target
     found = find_target(target)
     overrides = set_ or found.overrides
-    if address is not None and "@" in address:
+    if address is not None and ("@" in address or "/" in address):
         prepared = make_plan(found.manifest, overrides=overrides)
         told = clip_facts(prepared, address)
         views.answer(told, clip_lines(told, paid=prepared.plan.paid), json=json)

@@ -199,6 +199,15 @@ def test_one_clip_that_waits_for_its_still(shotrunner: Shotrunner) -> None:
     assert {name.split(",")[1:3] == ["cold", "en-GB"] for name in line["variants"]} == {True}
 
 
+@pytest.mark.usefixtures("examples")
+def test_one_clip_of_a_campaign_is_shown_in_several_spots(shotrunner: Shotrunner) -> None:
+    told = shotrunner("explain", "campaign-morning.yaml", "film-30/pour").out
+    assert told.startswith("film-30/pour\n  shown in 3 variants: film-30; social-15; bumper-6\n")
+    assert shotrunner("plan", "campaign-morning.yaml", "--why", "film-30/pour").out.startswith(
+        "film-30/pour depends on"
+    )
+
+
 def test_nothing_has_that_address(matrix: Paper, shotrunner: Shotrunner) -> None:
     answer = shotrunner("explain", "film.yaml", "open@cold,4:5")
     assert answer.code == 2
