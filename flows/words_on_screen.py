@@ -82,7 +82,7 @@ def check_glyphs(
     for path, text in texts_on_screen(loaded).items():
         script = asked.script_problem(text)
         if script is not None:
-            detail, remedy = f"{script} cannot be set right yet", "use a script that is written letter by letter"
+            detail, remedy = f"{script}: it cannot be set right yet", "use a script that is written letter by letter"
             found.append(Diagnostic("script not set", detail, path, loaded.where(path), remedy))
             continue
         fonts = text_files(loaded.brand, text, locale)

@@ -215,8 +215,8 @@ def test_a_missing_picture(shotrunner: Shotrunner) -> None:
 @pytest.mark.parametrize(
     ("pattern", "said"),
     [
-        ("{nope}", "unknown field {nope} in a name; there are brand, campaign"),
-        ("same", "same is the name of deliver[0], too"),
+        ("{nope}", "there is no field {nope}\n    fields: brand, campaign, ratio"),
+        ("same", "same is the name of two files; what differs is profile"),
         ("a b {profile}", "characters that ad servers refuse"),
         ("{profile}" + "x" * 120, "at most 120 are taken"),
     ],

@@ -57,7 +57,7 @@ def test_mood_words_get_a_hint_of_what_to_write(load_film: Load, word: str) -> N
 def test_mood_words_are_found_in_every_field_and_form_of_camera(load_film: Load) -> None:
     loaded = load_film({CAMERA: "      camera: {move: dolly, direction: in, speed: slow, framing: epic wide shot}\n"})
     assert [d.address for d in lint_spot(loaded)] == ["shots.dawn.prompt.camera"]
-    assert find_mood_words("beauty, epicentre, dramatist") == []
+    assert find_mood_words("beauty, epicentre, dramatist") == ()
 
 
 @pytest.mark.parametrize("phrase", ["no people in the room", "without any hands", "the curtain is not moving"])
