@@ -30,7 +30,7 @@ STEPS: Mapping[str, int] = {
     "render": 1,
     "speech": 1,
     "pauses": 1,
-    "mix": 1,
+    "mix": 2,
     "encode": 1,
     "verify": 2,
     "captions": 1,
