@@ -30,8 +30,9 @@ test: $(VENV)/.installed-dev
 test-slow: $(VENV)/.installed-dev
 	$(BIN)/python -m pytest -m slow
 
+SEEDS ?= 200
 soak: setup
-	$(BIN)/shotrunner rehearse manifests/examples/morning-30s.yaml --seeds 200
+	$(BIN)/shotrunner rehearse manifests/examples/morning-30s.yaml --seeds $(SEEDS)
 
 clean:
 	rm -rf $(VENV) .tools .shotrunner out
