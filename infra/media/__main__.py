@@ -68,4 +68,5 @@ def _own_peak_kib() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1]))
+    # everything is written by now, and taking the interpreter apart costs a tenth of a small step
+    os._exit(main(sys.argv[1]))
