@@ -76,7 +76,11 @@ def blob_file(store: ObjectStore, ref: BlobRef, work: Path) -> Path:
         if digest != ref.sha256:
             raise _damaged(store, ref, size)
         return inside
-    path = work / ref.sha256
+    return place_blob(store, ref, work / ref.sha256)
+
+
+def place_blob(store: ObjectStore, ref: BlobRef, path: Path) -> Path:
+    """The checked bytes at `path`, outside the store; what is there already is kept when it is the same."""
     if path.is_file() and _file_facts(path)[0] == ref.sha256:
         return path
     return _download(store, ref, path)

@@ -75,6 +75,15 @@ def plan_prefix() -> str:
     return f"{LAYOUT}/plans/"
 
 
+def bundle_key(sha256: str) -> str:
+    return f"{bundle_prefix()}{_digest(sha256)}.json"
+
+
+def bundle_prefix() -> str:
+    """Of the files of schedules, by digest. No schedule has a dot in its name."""
+    return f"{LAYOUT}/schedules/sha256.bundles/"
+
+
 def take_root() -> str:
     """The prefix of every record of every take."""
     return f"{LAYOUT}/takes/"
