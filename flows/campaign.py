@@ -16,6 +16,7 @@ from prefect.runtime import flow_run
 from flows.graphics import shared_borders
 from flows.problems import note_problems
 from flows.shots import Circled, shoot
+from flows.shown import Shown
 from flows.speech import Purchases, speak
 from flows.spot import Sounds, finish_deliverable
 from infra.console import current_console
@@ -54,12 +55,15 @@ async def produce(plan: str, store: str) -> dict[str, Any]:
     settings = read_settings(home_of(store, console).parent)
     async with open_production(plan, store, settings, console) as production:
         console.events.emit("flow", flow_run=str(flow_run.id))
+        shown = Shown(production)
+        await shown.begin()
         try:
             finished = await apply_plan(production)
         except Exception as error:  # noqa: BLE001 - whatever it was, the run ends on record
             finished = []
             note_problems(production, [error])
         record = await wrap(slate(production.plan.campaign, "wrap"), production, finished, flow_run.id or "")
+        await shown.end(record, finished)
         if record.exit_code:
             raise ProductionError(production.problems, record.exit_code)
         return record.model_dump(mode="json", by_alias=True)

@@ -18,7 +18,8 @@ from manifests.digest import digest_json
 from manifests.filing import name_film, pattern_of
 from manifests.films import Variant
 from manifests.finish import DeliverableIndex, finish_key
-from manifests.naming import deliverable_index_key, variant_name
+from manifests.journal import BlobRef
+from manifests.naming import blob_key, deliverable_index_key, variant_name
 from manifests.plan import Plan
 from manifests.schema import Deliver
 from manifests.timing import FILM_RATE
@@ -56,6 +57,15 @@ def find_deliverable(
     where = deliverable_index_key(plan.campaign, name, key[:12])
     index = read_record(store, where, DeliverableIndex)
     return key, index if index and all(has_blob(store, blob) for blob in index.files.values()) else None
+
+
+def place_of(store: ObjectStore, links: str | None, blob: BlobRef) -> str:
+    """Where people can open it: under `links` where that is set, else where it lies. Never a signed link."""
+    key = blob_key(blob.kind, blob.sha256)
+    if links:
+        return f"{links.rstrip('/')}/{key}"
+    path = store.local_path(key)
+    return path.as_uri() if path is not None else f"{store.url}/{key}"
 
 
 def copy_out(store: ObjectStore, index: DeliverableIndex, folder: Path) -> list[Path]:

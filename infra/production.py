@@ -25,6 +25,7 @@ from infra.budget import Budget
 from infra.buying import Buyer, Purchase
 from infra.clock import Clock, SystemClock
 from infra.console import RunConsole
+from infra.counters import Counters
 from infra.errors import LeaseHeldError, NotFoundError, ShotrunnerError, StalePlanError
 from infra.events import Events
 from infra.lease import HeldLease, acquire_patiently, acquire_when_free
@@ -35,6 +36,7 @@ from infra.providers.base import AccountLimits, MediaInput, VideoProvider
 from infra.providers.runway import RunwayProvider
 from infra.records import read_record
 from infra.run_events import RunEvents
+from infra.run_log import RunLog
 from infra.selections import read_gates
 from infra.settings import ELEVENLABS_URL, RUNWAY_URL, Settings
 from infra.state import StoreState
@@ -49,6 +51,7 @@ from manifests.expand import ALONE, OUT_FRAME, Want
 from manifests.films import Variant
 from manifests.journal import BlobRef, LineFit, RunEvent
 from manifests.naming import plan_key
+from manifests.news import Notify
 from manifests.plan import Plan, first_limit
 from manifests.ratecard import load_models, load_profiles
 from manifests.schema import Brand, Spot, VoiceLine
@@ -96,6 +99,11 @@ class Production:
     variant: Variant = ALONE  # whose film this is; of the whole campaign, none
     # by address, first and number of frames: where any film cuts or blends something into that clip
     borders: Mapping[tuple[str, int, int], tuple[int, ...]] = field(default_factory=dict)
+
+    @property
+    def notify(self) -> tuple[Notify, ...]:
+        """Everybody who wants news of this run."""
+        return self.settings.notify
 
     @functools.cached_property
     def priorities(self) -> Mapping[str, float]:
@@ -276,6 +284,9 @@ async def open_production(
             production.decisions = decisions.told
             events.listen(decisions.listen)
             events.listen(_count_creates(production))
+            log = RunLog(clock, production.run_id, plan.campaign, home / "logs", aloud=settings.log == "json")
+            events.listen(log.listen)
+            counters = _counters(production)
             limits_keeper = asyncio.create_task(follow_limits(video, clock, poll_seconds, buyer.change_slots))
             console.on_stop(buyer.stop)
             console.on_stop(steps.stop)
@@ -288,11 +299,20 @@ async def open_production(
                 await asyncio.gather(limits_keeper, return_exceptions=True)
                 await buyer.finish()  # a create that was on its way gets its outcome on record
                 await decisions.flush()
+                counters.write()
+                await asyncio.to_thread(log.close, store)
     finally:
         await steps.cancel()
         keeper.cancel()
         await asyncio.gather(keeper, return_exceptions=True)
         await asyncio.to_thread(lease.release)
+
+
+def _counters(production: Production) -> Counters:
+    settings, plan = production.settings, production.plan
+    counters = Counters(production.clock, plan.campaign, "paid" if plan.paid else "play", settings.metrics)
+    production.events.listen(counters.listen)
+    return counters
 
 
 def _tell_wait(events: Events, campaign: str) -> Callable[[LeaseHeldError], None]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import AliasChoices, Field, SecretStr
 from pydantic_settings import (
@@ -16,6 +16,7 @@ from pydantic_settings import (
 
 from infra.errors import ShotrunnerError
 from manifests.diagnostics import suggest
+from manifests.news import Notify
 
 CONFIG_NAME = "shotrunner.toml"
 SECRETS = ("runway_key", "elevenlabs_key")  # by field
@@ -57,6 +58,13 @@ class Settings(BaseSettings):
     backlot_faults: Path | None = Field(
         default=None, validation_alias=AliasChoices("SHOTRUNNER_BACKLOT_FAULTS", "backlot_faults")
     )
+    # `json`: a run's events as lines on standard error too, where a worker's log collector reads them
+    log: Literal["", "json"] = Field(default="", validation_alias=AliasChoices("SHOTRUNNER_LOG", "log"))
+    # A folder for counters in Prometheus' text format, one file for each campaign
+    metrics: Path | None = Field(default=None, validation_alias=AliasChoices("SHOTRUNNER_METRICS", "metrics"))
+    # Where people open what lies in the store: `https://…`, to which a key is added. Prefect's pages link there
+    links: str | None = Field(default=None, validation_alias=AliasChoices("SHOTRUNNER_LINKS", "links"))
+    notify: tuple[Notify, ...] = ()
     media_jobs: int | None = Field(default=None, validation_alias=AliasChoices("SHOTRUNNER_MEDIA_JOBS", "media_jobs"))
 
     @classmethod

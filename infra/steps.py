@@ -14,6 +14,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
+from opentelemetry import trace
+
 from infra.blobs import blob_file, has_blob, put_blob
 from infra.clock import Clock
 from infra.errors import PreconditionFailedError, StoppedError
@@ -25,6 +27,8 @@ from infra.storage.base import ObjectStore
 from manifests.digest import step_key
 from manifests.journal import BlobRef, StepResult
 from manifests.naming import step_record_key
+
+TRACER = trace.get_tracer("shotrunner")  # without an exporter it costs nothing
 
 CONTENT_TYPES = {
     ".mp4": "video/mp4",
@@ -101,7 +105,8 @@ class StepRunner:
         out = Path(tempfile.mkdtemp(prefix=f"{name}-{os.getpid()}-", dir=self._work))
         try:
             files = {k: await asyncio.to_thread(blob_file, self._store, ref, self._work) for k, ref in inputs.items()}
-            outcome = await self._perform(key, name, params, files, out)
+            with TRACER.start_as_current_span(f"step {name}", attributes={"shotrunner.step_key": key}):
+                outcome = await self._perform(key, name, params, files, out)
             blobs = {
                 file_name: await asyncio.to_thread(
                     put_blob, self._store, kind, path, CONTENT_TYPES.get(path.suffix, "application/octet-stream")

@@ -4,9 +4,10 @@ Prefect's. Steps remember by their own keys, and a purchase is never repeated by
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, ParamSpec, TypeVar
 
+from opentelemetry import trace
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 from prefect.utilities.annotations import quote
@@ -28,6 +29,7 @@ def production_task(
         @functools.wraps(function)
         async def named(*args: P.args, **kwargs: P.kwargs) -> R:
             try:
+                _name_span(str(kwargs.get("slate", args[0] if args else name)), (*args, *kwargs.values()))
                 return await function(*args, **kwargs)
             except ShotrunnerError as error:
                 error.address = error.address or str(kwargs.get("slate", args[0] if args else name))
@@ -44,6 +46,16 @@ def production_task(
         return call
 
     return decorate
+
+
+def _name_span(slate: str, arguments: Sequence[Any]) -> None:
+    """Where Prefect keeps a span for a task, it says which take of which run it is about."""
+    span = trace.get_current_span()
+    if not span.is_recording():
+        return
+    production = next((a for a in arguments if isinstance(a, Production)), None)
+    about = {"run_id": production.run_id, "campaign": production.plan.campaign} if production is not None else {}
+    span.set_attributes({f"shotrunner.{key}": value for key, value in ({"slate": slate} | about).items()})
 
 
 def _unseen(argument: Any) -> Any:
