@@ -108,6 +108,9 @@ class FusedStore:
     def local_path(self, key: str) -> Path | None:
         return self._inner.local_path(key)
 
+    def touch(self, key: str) -> None:
+        self._fuse.run(f"refresh {short(key)}", lambda: self._inner.touch(key))
+
     def delete(self, key: str, *, if_match: str | None = None) -> None:
         self._fuse.run(f"delete {short(key)}", lambda: self._inner.delete(key, if_match=if_match))
 

@@ -7,6 +7,7 @@ All calls block; async callers use `asyncio.to_thread`. Keys are relative, witho
 
 from __future__ import annotations
 
+import datetime as dt
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -24,13 +25,15 @@ class Version:
 
 @dataclass(frozen=True)
 class ObjectInfo:
-    """What `head` and `list` answer. A listing knows key and size only: its tag, content type and sha256 are empty.
+    """What `head` and `list` answer. A listing knows key, size and time only: tag, content type and sha256 are empty.
 
-    `content_type` is advice: a folder without extended attributes answers from the key's last letters.
+    `modified` is by the store's own clock, in steps of a second or finer. `content_type` is advice: a folder without
+    extended attributes answers from the key's last letters.
     """
 
     key: str
     version: Version
+    modified: dt.datetime
     content_type: str
     sha256: str | None = None  # only where the store keeps it; never derived from an ETag
 
@@ -120,6 +123,11 @@ class ObjectStore(Protocol):
         """Every key that starts with `prefix`, in byte order; `start_after` is a whole key."""
         ...
 
+    def touch(self, key: str) -> None:
+        """Its `modified` is now; bytes and content type stay, the tag may change. Raises NotFoundError."""
+        ...
+
     def delete(self, key: str, *, if_match: str | None = None) -> None:
-        """Removing what is not there is not an error."""
+        """Removing what is not there is not an error. Not every bucket holds `if_match` against writers of the same
+        moment; all refuse what had changed before."""
         ...

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import errno
 import hashlib
 import mimetypes
@@ -34,6 +35,10 @@ def file_tag(stream: OpenFile, size: int) -> str:
         return file_digest(stream)
     facts = os.fstat(stream.fileno())
     return f"{facts.st_ino:x}-{facts.st_mtime_ns:x}-{size:x}"
+
+
+def modified_of(facts: os.stat_result) -> dt.datetime:
+    return dt.datetime.fromtimestamp(facts.st_mtime, dt.UTC)
 
 
 def keep_content_type(stream: OpenFile, content_type: str) -> None:

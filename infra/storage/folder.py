@@ -25,6 +25,7 @@ from infra.storage.disk import (
     file_tag,
     keep_content_type,
     make_folders,
+    modified_of,
     sync_folder,
 )
 
@@ -95,8 +96,9 @@ class FolderStore:
 
     def head(self, key: str) -> ObjectInfo:
         with self._open(key) as stream, self._failures(key):
-            size = os.fstat(stream.fileno()).st_size
-            return ObjectInfo(key, Version(file_tag(stream, size), size), content_type_of(stream, key))
+            facts = os.fstat(stream.fileno())
+            version = Version(file_tag(stream, facts.st_size), facts.st_size)
+            return ObjectInfo(key, version, modified_of(facts), content_type_of(stream, key))
 
     def list(self, prefix: str, *, start_after: str = "") -> Iterator[ObjectInfo]:
         check_prefix(prefix)
@@ -104,7 +106,16 @@ class FolderStore:
         with self._failures(prefix):
             found = dict(_walk(self.root / folder, f"{folder}/" if folder else ""))
         for key in sorted(k for k in found if k.startswith(prefix) and k > start_after):
-            yield ObjectInfo(key, Version(tag="", size=found[key]), content_type="")
+            facts = found[key]
+            yield ObjectInfo(key, Version(tag="", size=facts.st_size), modified_of(facts), content_type="")
+
+    def touch(self, key: str) -> None:
+        path = self._path(key)
+        with self._failures(key):
+            if not path.is_file():
+                raise errors.NotFoundError(f"{key} in {self.url}")
+            with self._locked(key):
+                os.utime(path)
 
     def delete(self, key: str, *, if_match: str | None = None) -> None:
         path = self._path(key)
@@ -207,8 +218,8 @@ class FolderStore:
             raise explain_disk_error(error, f"{key} in {self.url}", reading=reading) from error
 
 
-def _walk(folder: Path, prefix: str) -> Iterator[tuple[str, int]]:
-    """Key and size of every file below; the store's own folders are not keys."""
+def _walk(folder: Path, prefix: str) -> Iterator[tuple[str, os.stat_result]]:
+    """Key and facts of every file below; the store's own folders are not keys."""
     try:
         entries = list(os.scandir(folder))
     except (FileNotFoundError, NotADirectoryError):
@@ -220,7 +231,7 @@ def _walk(folder: Path, prefix: str) -> Iterator[tuple[str, int]]:
             yield from _walk(Path(entry.path), f"{prefix}{entry.name}/")
         else:
             with contextlib.suppress(FileNotFoundError):  # deleted since the folder was read
-                yield prefix + entry.name, entry.stat().st_size
+                yield prefix + entry.name, entry.stat()
 
 
 def _settle(folder: Path) -> None:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import hashlib
 import io
 import threading
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO
 
 from infra import errors
+from infra.clock import Clock, SystemClock
 from infra.storage.base import ObjectInfo, Version, check_condition, check_key, check_prefix
 
 
@@ -19,6 +21,7 @@ class _Held:
     data: bytes
     content_type: str
     sha256: str
+    modified: dt.datetime
 
     @property
     def version(self) -> Version:
@@ -28,8 +31,9 @@ class _Held:
 class MemoryStore:
     """Safe for threads. Two stores opened as `memory:` share nothing."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Clock | None = None) -> None:
         self.url = "memory:"
+        self._clock = clock or SystemClock()
         self._objects: dict[str, _Held] = {}
         self._lock = threading.Lock()
 
@@ -48,7 +52,7 @@ class MemoryStore:
         digest = hashlib.sha256(data).hexdigest()
         if sha256 not in (None, digest):
             raise errors.IntegrityError(f"{key}: {sha256} was announced, {digest} arrived")
-        held = _Held(bytes(data), content_type, digest)
+        held = _Held(bytes(data), content_type, digest, self._clock.now())
         with self._lock:
             there = self._objects.get(key)
             if if_absent and there is not None:
@@ -82,14 +86,21 @@ class MemoryStore:
 
     def head(self, key: str) -> ObjectInfo:
         held = self._held(key)
-        return ObjectInfo(key, held.version, held.content_type, held.sha256)
+        return ObjectInfo(key, held.version, held.modified, held.content_type, held.sha256)
 
     def list(self, prefix: str, *, start_after: str = "") -> Iterator[ObjectInfo]:
         check_prefix(prefix)
         with self._lock:
-            sizes = {k: len(o.data) for k, o in self._objects.items() if k.startswith(prefix) and k > start_after}
-        for key in sorted(sizes):
-            yield ObjectInfo(key, Version(tag="", size=sizes[key]), content_type="")
+            found = {k: o for k, o in self._objects.items() if k.startswith(prefix) and k > start_after}
+        for key, held in sorted(found.items()):
+            yield ObjectInfo(key, Version(tag="", size=len(held.data)), held.modified, content_type="")
+
+    def touch(self, key: str) -> None:
+        check_key(key)
+        with self._lock:
+            if key not in self._objects:
+                raise errors.NotFoundError(f"{key} in {self.url}")
+            self._objects[key] = replace(self._objects[key], modified=self._clock.now())
 
     def delete(self, key: str, *, if_match: str | None = None) -> None:
         check_key(key)

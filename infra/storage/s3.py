@@ -1,12 +1,13 @@
 """An ObjectStore in an S3 bucket, through boto3: conditional writes, checksums that the server proves, no SDK transfer.
 
-ETags are tokens for swapping, never digests. They are sent back as they came: Ceph 16 wants them unquoted and answers
-412 to every swap otherwise, so it cannot hold a store (storage sheet §1.3).
+ETags are tokens for swapping, never digests. They are sent back as they came, unless the server shows that it wants
+them without quotes, as Ceph 16 does (storage sheet §1.3).
 """
 
 from __future__ import annotations
 
 import base64
+import datetime as dt
 import hashlib
 import io
 import os
@@ -24,13 +25,15 @@ from botocore.exceptions import BotoCoreError, ClientError
 from infra import errors
 from infra.storage.base import ObjectInfo, Version, check_condition, check_key, check_prefix
 from infra.storage.s3_errors import explain_failure, no_bucket, s3_failures
+from infra.storage.s3_parts import PART, Digested, Target, copy_parts, digest_in_parts, upload_parts
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 _CONFLICT_TRIES = 5
 _READ_TRIES = 3
-_LARGEST = 5 * 1024**3  # of one PUT
+_LARGE = 64 << 20  # bytes: above, a file goes up in parts (storage sheet §2.3)
+_COPIED_AT_ONCE = 1 << 30  # bytes; a server may take 5 GiB, and longer than a request may wait
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]\Z")
 
 
@@ -70,7 +73,7 @@ def _client(addressing: Literal["auto", "path", "virtual"]) -> S3Client:
 
 
 class S3Store:
-    """Safe for threads: one client for all. Above 5 GiB an object would need parts, which nothing here makes."""
+    """Safe for threads: one client for all."""
 
     def __init__(self, client: S3Client, bucket: str, prefix: str) -> None:
         self.url = f"s3://{bucket}/{prefix}" if prefix else f"s3://{bucket}"
@@ -78,6 +81,24 @@ class S3Store:
         self._bucket = bucket
         self._prefix = f"{prefix}/" if prefix else ""
         self._bucket_seen = False
+        self._bare_tags: bool | None = None  # whether the server wants tags without quotes; None: not known yet
+
+    @property
+    def client(self) -> S3Client:
+        """For what examines the server itself; what keeps bytes goes through the store."""
+        return self._client
+
+    @property
+    def bucket(self) -> str:
+        return self._bucket
+
+    def full_key(self, key: str) -> str:
+        """With the store's prefix, as the bucket knows it."""
+        return self._prefix + check_key(key)
+
+    @property
+    def wants_bare_tags(self) -> bool:
+        return bool(self._bare_tags)
 
     def put_bytes(
         self,
@@ -104,12 +125,43 @@ class S3Store:
         sha256: str | None = None,
     ) -> Version:
         check_key(key)
+        if path.stat().st_size > _LARGE:
+            file = digest_in_parts(path, PART)
+            _agreed(key, file.sha256, sha256)
+            return self._put_parts(key, file, content_type, _condition(if_absent, None))
         with path.open("rb") as source:
             digest = _agreed(key, hashlib.file_digest(source, "sha256").hexdigest(), sha256)
             size = source.tell()
-        if size > _LARGEST:
-            raise errors.StoreError(f"{key}: {size} bytes", remedy="An object in a bucket can have 5 GiB at most.")
         return self._put(key, lambda: path.open("rb"), size, digest, content_type, _condition(if_absent, None))
+
+    def _put_parts(self, key: str, file: Digested, content_type: str, condition: dict[str, str]) -> Version:
+        """Straight to its key, which is known: the object is there with the last request or not at all. A conflict
+        means a new upload, so says the vendor."""
+        target = Target(
+            self._client, self._bucket, self._prefix + key, key, self.url, content_type, file.sha256, condition
+        )
+        for attempt in range(_CONFLICT_TRIES):
+            if condition and self._exists(key):  # spares the upload; and not every server looks at the last request's
+                raise errors.PreconditionFailedError(f"{key} in {self.url} exists already")
+            try:
+                upload_parts(target, file)
+            except errors.PreconditionFailedError as error:
+                if _was_resent(error) and (mine := self._if_mine(key, file.sha256)) is not None:
+                    return mine
+                raise
+            except errors.ConflictError:
+                _pause(attempt, _CONFLICT_TRIES)
+                continue
+            except (errors.NotFoundError, errors.StoreUnavailableError) as error:  # its last answer may have been lost
+                if (mine := self._if_mine(key, file.sha256)) is not None:
+                    return mine
+                if isinstance(error, errors.NotFoundError):
+                    raise errors.StoreUnavailableError(
+                        f"the upload of {key} was ended by somebody else", remedy="Run again."
+                    ) from error
+                raise
+            return self.head(key).version
+        return self._decide_conflict(key, file.sha256, condition)
 
     def _put(
         self,
@@ -134,8 +186,10 @@ class S3Store:
                         # proved by the server; and without it boto3 adds a trailer over TLS that many servers refuse
                         ChecksumSHA256=base64.b64encode(bytes.fromhex(sha256)).decode(),
                         Metadata={"sha256": sha256},  # kept by every server, unlike the checksum
-                        **_any(condition),
+                        **_any(self._dressed(condition)),
                     )
+                if "IfMatch" in condition and self._bare_tags is None:
+                    self._bare_tags = False
                 return Version(answer["ETag"], size)
             except errors.ConflictError:
                 resent = True
@@ -145,8 +199,23 @@ class S3Store:
             except errors.PreconditionFailedError as error:
                 if (resent or _was_resent(error)) and (mine := self._if_mine(key, sha256)) is not None:
                     return mine
-                raise
+                if not self._takes_bare_tags(key, condition):
+                    raise
         return self._decide_conflict(key, sha256, condition)
+
+    def _dressed(self, condition: dict[str, str]) -> dict[str, str]:
+        return {name: tag.strip('"') if self._bare_tags else tag for name, tag in condition.items()}
+
+    def _takes_bare_tags(self, key: str, condition: dict[str, str]) -> bool:
+        """A swap that was refused although the tag stands: such a server compares without the quotes that it sends.
+        The same swap may then be sent again, for it still asks for the same tag."""
+        if self._bare_tags is not None or "IfMatch" not in condition:
+            return False
+        try:
+            self._bare_tags = True if self.head(key).version.tag == condition["IfMatch"] else None
+        except errors.NotFoundError:
+            return False
+        return self._bare_tags is True
 
     def _decide_conflict(self, key: str, sha256: str, condition: dict[str, str]) -> Version:
         """Some servers answer 409 to the plain loser of a create, so what is there now decides."""
@@ -207,7 +276,8 @@ class S3Store:
             self._see_bucket()
             raise
         version = Version(answer["ETag"], answer["ContentLength"])
-        return ObjectInfo(key, version, answer.get("ContentType", ""), answer.get("Metadata", {}).get("sha256"))
+        sha256 = answer.get("Metadata", {}).get("sha256")
+        return ObjectInfo(key, version, _utc(answer["LastModified"]), answer.get("ContentType", ""), sha256)
 
     def _see_bucket(self) -> None:
         """HEAD answers a missing bucket and a missing object alike, so the first miss asks for the bucket."""
@@ -233,14 +303,34 @@ class S3Store:
                 for item in page.get("Contents", []):
                     key = item["Key"].removeprefix(self._prefix)
                     if key and not key.endswith("/"):  # consoles leave empty objects as folders
-                        yield ObjectInfo(key, Version(tag="", size=item["Size"]), content_type="")
+                        version = Version(tag="", size=item["Size"])
+                        yield ObjectInfo(key, version, _utc(item["LastModified"]), content_type="")
+
+    def touch(self, key: str) -> None:
+        """A copy onto itself, which a server takes only with its facts given anew. Not for what is swapped."""
+        info = self.head(key)
+        full = self._prefix + key
+        sha256, size = info.sha256 or "", info.version.size
+        if size > _COPIED_AT_ONCE:
+            copy_parts(Target(self._client, self._bucket, full, key, self.url, info.content_type, sha256, {}), size)
+            return
+        with s3_failures(key, self.url):
+            self._client.copy_object(
+                Bucket=self._bucket, Key=full, CopySource={"Bucket": self._bucket, "Key": full},
+                MetadataDirective="REPLACE", ContentType=info.content_type,
+                Metadata={"sha256": sha256} if sha256 else {},
+            )  # fmt: skip
 
     def delete(self, key: str, *, if_match: str | None = None) -> None:
         check_key(key)
         condition = {"IfMatch": if_match} if if_match is not None else {}
         try:
+            if if_match is not None and self.head(key).version.tag != if_match:  # some servers do not look themselves
+                raise errors.PreconditionFailedError(f"{key} in {self.url} has changed since it was read")
             with s3_failures(key, self.url):
-                self._client.delete_object(Bucket=self._bucket, Key=self._prefix + key, **_any(condition))
+                self._client.delete_object(
+                    Bucket=self._bucket, Key=self._prefix + key, **_any(self._dressed(condition))
+                )
         except errors.NotFoundError:
             return
 
@@ -277,6 +367,10 @@ def _condition(if_absent: bool, if_match: str | None) -> dict[str, str]:
     if if_absent:
         return {"IfNoneMatch": "*"}
     return {"IfMatch": if_match} if if_match is not None else {}
+
+
+def _utc(time: dt.datetime) -> dt.datetime:
+    return time.astimezone(dt.UTC)
 
 
 def _pause(attempt: int, tries: int) -> None:

@@ -9,7 +9,7 @@ from botocore import exceptions as aws
 
 from infra import errors
 
-_MISSING = {"NoSuchKey", "404", "NotFound", "NoSuchVersion"}
+_MISSING = {"NoSuchKey", "404", "NotFound", "NoSuchVersion", "NoSuchUpload"}
 _CONDITION = {"PreconditionFailed", "412"}
 _CONFLICT = {"ConditionalRequestConflict", "OperationAborted", "409"}
 _DAMAGED = {"BadDigest", "InvalidDigest", "XAmzContentSHA256Mismatch", "XAmzContentChecksumMismatch", "IncompleteBody"}

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import hashlib
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -200,6 +202,31 @@ def test_a_listing_is_whole_and_in_byte_order(store: ObjectStore) -> None:
     assert (info.version.size, info.version.tag, info.content_type, info.sha256) == (3, "", "", None)
 
 
+def test_every_object_has_its_time(store: ObjectStore) -> None:
+    before = dt.datetime.now(dt.UTC) - dt.timedelta(seconds=1)  # servers keep whole seconds
+    store.put_bytes("a", b"1")
+    told = store.head("a").modified
+    assert before <= told <= dt.datetime.now(dt.UTC) + dt.timedelta(seconds=1)
+    (listed_as,) = store.list("a")
+    assert abs(listed_as.modified - told) < dt.timedelta(seconds=1)
+    assert {told.utcoffset(), listed_as.modified.utcoffset()} == {dt.timedelta(0)}
+
+
+@pytest.mark.parametrize("size", [5, 2_000_000])  # a folder takes the tag of a large one from its file
+def test_a_touched_object_is_new_and_the_same(store: ObjectStore, size: int) -> None:
+    store.put_bytes("k", b"x" * size, content_type="image/png")
+    before = store.head("k")
+    time.sleep(1.1)
+    store.touch("k")
+    after = store.head("k")
+    assert after.modified > before.modified
+    assert (after.content_type, after.sha256) == ("image/png", before.sha256)
+    assert store.get_bytes("k") == (b"x" * size, after.version)
+    with pytest.raises(errors.NotFoundError, match="nothing"):
+        store.touch("nothing")
+    assert listed(store) == ["k"]
+
+
 def test_a_long_listing_comes_in_pages_that_nobody_sees(store: ObjectStore) -> None:
     wanted = [f"page/{n:04}" for n in range(1005)]
     with ThreadPoolExecutor(8) as pool:
@@ -242,6 +269,7 @@ def test_a_bad_key_is_refused_everywhere(store: ObjectStore, tmp_path: Path) -> 
         store.open_read,
         store.local_path,
         store.head,
+        store.touch,
         store.delete,
     ]
     for key in BAD_KEYS:

@@ -5,6 +5,7 @@ with SpoilingProxy(server.port) as proxy:
     proxy.spoil("GET", "cut")                  # half of the body, then the connection closes
     proxy.spoil("PUT", "flip")                 # one bit of the request's body turned
     proxy.spoil("PUT", 409, "ConditionalRequestConflict", times=2)   # answered here, the server is not asked
+    proxy.spoil("POST", "pass")                # nothing happens to the next one, but to the one after it
 """
 
 from __future__ import annotations
@@ -55,6 +56,11 @@ class SpoilingProxy:
     def spoil(self, method: str, how: str | int, code: str = "", *, times: int = 1) -> None:
         with self._lock:
             self._due += [(method, how, code)] * times
+
+    def forgive(self) -> None:
+        """What was still to be spoilt is not."""
+        with self._lock:
+            self._due.clear()
 
     def _next(self, method: str) -> tuple[str | int, str]:
         with self._lock:

@@ -45,7 +45,7 @@ class Fault:
 
 
 class FaultyStore:
-    """Safe for threads. `operations` lists (name, key) of all that was asked, in order; writes are put_* and delete."""
+    """Safe for threads. `operations` lists (name, key) of all that was asked, in order; writes are put_*, touch, delete."""
 
     def __init__(self, inner: ObjectStore, fault: Fault | None = None) -> None:
         self.url = inner.url
@@ -117,6 +117,9 @@ class FaultyStore:
     def list(self, prefix: str, *, start_after: str = "") -> Iterator[ObjectInfo]:
         return iter(self._do("list", prefix, lambda _: [*self._inner.list(prefix, start_after=start_after)]))
 
+    def touch(self, key: str) -> None:
+        self._do("touch", key, lambda _: self._inner.touch(key))
+
     def delete(self, key: str, *, if_match: str | None = None) -> None:
         self._do("delete", key, lambda _: self._inner.delete(key, if_match=if_match))
 
@@ -136,7 +139,7 @@ class FaultyStore:
         return answer
 
     def _due(self, name: str, key: str) -> Fault | None:
-        sort = "write" if name.startswith("put_") or name == "delete" else "read"
+        sort = "write" if name.startswith("put_") or name in ("delete", "touch") else "read"
         with self._lock:
             self.operations.append((name, key))
             fault = self._fault
