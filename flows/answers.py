@@ -203,10 +203,25 @@ def _vendors(settings: Settings) -> list[Finding]:
         services = decide_services(settings)
     except ShotrunnerError as error:
         return [Finding("vendor", False, error.detail, error.remedy)]
-    found = [Finding("sound", True, _service_words(services.sound, "ELEVENLABS_API_KEY"))]
+    found = [_sound(settings, services.sound)]
     if services.video == "backlot":
         return [Finding("video", True, _service_words(services.video, "RUNWAYML_API_SECRET")), *found]
     return [_account(settings, services.video), *found]
+
+
+def _sound(settings: Settings, service: str) -> Finding:
+    """Its account is not asked: keys for speech alone may not read it."""
+    from infra.keys import VendorKey
+
+    words = _service_words(service, "ELEVENLABS_API_KEY")
+    if service == "backlot" or settings.elevenlabs_key is None:
+        return Finding("sound", True, words)
+    try:
+        key = VendorKey(settings.elevenlabs_key)
+        key.reveal()
+    except ShotrunnerError as error:
+        return Finding("sound", False, error.detail, error.remedy)
+    return Finding("sound", True, f"{words}: {key.reference}" if key.reference else words)
 
 
 def _service_words(service: str, key: str) -> str:
@@ -219,9 +234,8 @@ def _account(settings: Settings, service: str) -> Finding:
     from infra.settings import RUNWAY_URL
 
     async def ask() -> str:
-        key = settings.runway_key
         provider = RunwayProvider(
-            settings.runway_url or RUNWAY_URL, key.get_secret_value() if key else "", service, clock=SystemClock()
+            settings.runway_url or RUNWAY_URL, settings.runway_key or "", service, clock=SystemClock()
         )
         try:
             limits = await provider.limits()

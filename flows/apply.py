@@ -9,7 +9,7 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from infra.clock import SystemClock
 from infra.console import CONSOLE, RunConsole
 from infra.deliverables import find_deliverable
 from infra.errors import RightsError, ShotrunnerError
+from infra.keys import named_variables
 from infra.lease import refuse_if_held
 from infra.media.ffmpeg import find_ffmpeg
 from infra.orchestrator import PrefectServer, require_server
@@ -161,17 +162,18 @@ def run_flow(prepared: Prepared, digest: str, console: RunConsole, folder: Path,
     console.events.listen(seen.update)  # the last run_id stays
     if json:
         console.events.listen(views.print_json)
-        code = _drive(console, digest, prepared.store_url, prepared.home)
+        code = _drive(console, digest, prepared)
     else:
         with views.RunView(prepared.plan) as view:
             console.events.listen(view.listen)
-            code = _drive(console, digest, prepared.store_url, prepared.home)
+            code = _drive(console, digest, prepared)
     return _report(prepared, seen.get("run_id"), folder, code, json=json)
 
 
-def _drive(console: RunConsole, digest: str, store_url: str, home: Path) -> int:
+def _drive(console: RunConsole, digest: str, prepared: Prepared) -> int:
     console.events.emit("starting", what="Prefect" if os.environ.get("PREFECT_API_URL") else "Prefect (its own server)")
-    server = prefect_environment(home)
+    settings = prepared.settings
+    server = prefect_environment(prepared.home, secrets=named_variables(settings.runway_key, settings.elevenlabs_key))
     try:
         from flows.campaign import ProductionError, produce
         from flows.history import history_written
@@ -184,7 +186,7 @@ def _drive(console: RunConsole, digest: str, store_url: str, home: Path) -> int:
             # Prefect takes SIGTERM for itself when the flow begins: it is taken back, or paid takes would be left
             console.events.listen(lambda e: _hear_signals(console) if e["message_type"] == "run" else None)
             try:
-                await produce(plan=digest, store=store_url)
+                await produce(plan=digest, store=prepared.store_url)
             finally:
                 if server is not None and flow_runs:
                     await history_written(flow_runs[-1])
@@ -217,9 +219,10 @@ def _interrupt(console: RunConsole) -> None:
     console.stop()
 
 
-def prefect_environment(home: Path) -> PrefectServer | None:
+def prefect_environment(home: Path, *, secrets: Collection[str] = ()) -> PrefectServer | None:
     """Settings that Prefect reads when it is imported (prefect sheet §1, §2). What the user set stays; a user who set
-    neither server nor home gets a server for the length of the run, its history kept beside the store."""
+    neither server nor home gets a server for the length of the run, its history kept beside the store; `secrets` are
+    variables that it is not given."""
     for name, value in {
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
         "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "90",
@@ -234,7 +237,7 @@ def prefect_environment(home: Path) -> PrefectServer | None:
     if "PREFECT_API_URL" in os.environ or "PREFECT_HOME" in os.environ:
         return None
     os.environ["PREFECT_HOME"] = str(home / "prefect")
-    server = PrefectServer(home / "prefect")
+    server = PrefectServer(home / "prefect", without=secrets)
     os.environ["PREFECT_API_URL"] = server.url
     return server
 

@@ -21,6 +21,7 @@ from infra.errors import (
     CredentialsError,
     CreditsExhaustedError,
     DailyCapError,
+    KeyChangedError,
     PreconditionFailedError,
     RefusedError,
     ShotrunnerError,
@@ -156,7 +157,7 @@ class Buyer:
                         raise
                     await self._sit_out_cap(purchase)
                     continue
-                except (ThrottledError, VendorUnreachableError) as e:
+                except (KeyChangedError, ThrottledError, VendorUnreachableError) as e:
                     tries += 1
                     if tries == _TRIES_WHEN_BUSY or self._stopped:
                         raise

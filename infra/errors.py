@@ -27,6 +27,8 @@ ShotrunnerError                     fixed summary + detail + remedy, exit code
     │   ├── ModerationError         not sent: moderation refused this shot before      3
     │   ├── ThrottledError          429: too many at once, the next one may pass       3
     │   ├── CredentialsError        401                                                6
+    │   │   └── KeyUnreadableError  the place that a key's reference names             6
+    │   ├── KeyChangedError         401, and the reference holds another key by now    6
     │   └── VendorUnreachableError  no connection: nothing was sent                    6
     ├── UnknownOutcomeError         a create whose answer was lost: paid or not        3
     ├── StuckTaskError              patience has run out; the task stays in flight      3
@@ -234,6 +236,15 @@ class ThrottledError(RefusedError):
 
 class CredentialsError(RefusedError):
     summary = "the key was not accepted"
+    exit_code = 6
+
+
+class KeyUnreadableError(CredentialsError):
+    summary = "the key cannot be read from where it is kept"
+
+
+class KeyChangedError(RefusedError):
+    summary = "the key was changed while the run went on"
     exit_code = 6
 
 

@@ -14,6 +14,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Collection
 from pathlib import Path
 
 import httpx
@@ -37,16 +38,17 @@ class ServerError(ShotrunnerError):
 
 
 class PrefectServer:
-    """Starts at once and goes on starting while the caller does other things; `wait` when it is needed."""
+    """Starts at once and goes on starting while the caller does other things; `wait` when it is needed. `without`:
+    further variables of ours that hold a secret."""
 
-    def __init__(self, home: Path) -> None:
+    def __init__(self, home: Path, *, without: Collection[str] = ()) -> None:
         home.mkdir(parents=True, exist_ok=True)
         self._log = home / "server.log"
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             port = probe.getsockname()[1]
         self.url = f"http://127.0.0.1:{port}/api"
-        kept = {k: v for k, v in os.environ.items() if not k.startswith(_SECRET)}
+        kept = {k: v for k, v in os.environ.items() if not k.startswith(_SECRET) and k not in without}
         with self._log.open("wb") as log:
             self._process = subprocess.Popen(
                 [sys.executable, "-P", "-m", "infra.orchestrator", str(port), str(os.getpid())],

@@ -88,6 +88,7 @@ class Production:
     problems: list[ShotrunnerError] = field(default_factory=list)
     notices: list[str] = field(default_factory=list)  # what went on without being a failure
     fits: dict[tuple[object, ...], LineFit] = field(default_factory=dict)  # of lines that were spoken
+    shown: dict[str, str] = field(default_factory=dict)  # sections of this run's films: the step of each, by its key
     stopped_shots: set[str] = field(default_factory=set)  # by moderation, told already
     paused: set[type[ShotrunnerError]] = field(default_factory=set)  # told already
     pace: float = 1.0  # of every wait: the backlot's time runs faster
@@ -378,14 +379,14 @@ async def _vendors(
         events.emit("backlot", url=own)
     video = RunwayProvider(
         settings.runway_url or (own if plan.video_service == BACKLOT else RUNWAY_URL),
-        settings.runway_key.get_secret_value() if settings.runway_key else BACKLOT_KEY,
+        settings.runway_key or BACKLOT_KEY,
         plan.video_service,
         clock=clock,
         on_behalf_of=settings.on_behalf_of,
     )
     sound = ElevenLabsProvider(
         settings.elevenlabs_url or (own if plan.sound_service == BACKLOT else ELEVENLABS_URL),
-        settings.elevenlabs_key.get_secret_value() if settings.elevenlabs_key else BACKLOT_KEY,
+        settings.elevenlabs_key or BACKLOT_KEY,
         plan.sound_service,
     )
     try:

@@ -35,10 +35,9 @@ class AccountReader(Protocol):
 
 @contextlib.asynccontextmanager
 async def open_account(settings: Settings, service: str, clock: Clock) -> AsyncIterator[RunwayProvider]:
-    key = settings.runway_key
     provider = RunwayProvider(
         settings.runway_url or RUNWAY_URL,
-        key.get_secret_value() if key else "",
+        settings.runway_key or "",
         service,
         clock=clock,
         on_behalf_of=settings.on_behalf_of,

@@ -15,6 +15,7 @@ from pydantic_settings import (
 )
 
 from infra.errors import ShotrunnerError
+from infra.keys import is_reference
 from manifests.diagnostics import suggest
 from manifests.news import Notify
 
@@ -30,6 +31,7 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(frozen=True, extra="ignore", populate_by_name=True, env_ignore_empty=True)
 
     store: str = Field(default=".shotrunner/store", validation_alias=AliasChoices("SHOTRUNNER_STORE", "store"))
+    # Either key may be a reference to where it is kept (infra.keys); then it may stand in the file, too
     runway_key: SecretStr | None = Field(default=None, validation_alias="RUNWAYML_API_SECRET")
     runway_url: str | None = Field(default=None, validation_alias=AliasChoices("RUNWAYML_BASE_URL", "runway_url"))
     on_behalf_of: str | None = Field(
@@ -99,16 +101,20 @@ def read_settings(root: Path) -> Settings:
 def _check_file(config: Path) -> None:
     """A misspelt `store` would be a second store, and everything would be bought again into it."""
     try:
-        keys = tomllib.loads(config.read_text(encoding="utf-8"))
+        said = tomllib.loads(config.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return
     except (OSError, ValueError) as error:  # not TOML, not UTF-8
         raise SettingsError(f"{config}: {error}", remedy="mend it, or empty it: every setting has a default") from error
     known = {name for name in Settings.model_fields if name not in SECRETS}
-    for key in keys:
+    for key, value in said.items():
+        if key in SECRETS and is_reference(str(value)):
+            continue
         if key in (*SECRETS, "RUNWAYML_API_SECRET", "ELEVENLABS_API_KEY"):
             raise SettingsError(
-                f"{config}: {key} is a secret", remedy="keys come from the environment, never from a file"
+                f"{config}: {key} is a secret",
+                remedy="keys come from the environment, never from this file; where one is kept may stand here: "
+                'runway_key = "aws-sm:NAME#KEY", "file:/PATH", "env:NAME" or "prefect-secret:BLOCK"',
             )
         if key not in known:
             raise SettingsError(

@@ -13,13 +13,13 @@ from pydantic import SecretStr
 
 from infra.audio.base import CharacterTiming, Sound, SoundRequest
 from infra.errors import (
-    CredentialsError,
     CreditsExhaustedError,
     RequestRejectedError,
     ThrottledError,
     UnknownOutcomeError,
 )
-from infra.providers.wire import CREATE_TIMEOUT, make_client, plain, request_id, reveal_key, send_once
+from infra.keys import VendorKey, key_of, raise_refused
+from infra.providers.wire import CREATE_TIMEOUT, make_client, plain, request_id, send_once
 
 # see providers.runway: a wrong "refused" would be paid twice
 _AMBIGUOUS = (408, 409)
@@ -31,24 +31,25 @@ class ElevenLabsProvider:
     """SoundProvider for ElevenLabs, and for anything else that answers as it does (the backlot)."""
 
     def __init__(
-        self, base_url: str, key: SecretStr | str, service: str, *, client: httpx.AsyncClient | None = None
+        self, base_url: str, key: VendorKey | SecretStr | str, service: str, *, client: httpx.AsyncClient | None = None
     ) -> None:
         self.service = service
         self._base = base_url.rstrip("/")
-        self._key = reveal_key(key)
+        self._key = key_of(key)
         self._client = client or make_client(self._base, keep_alive=False)
 
     async def make(self, request: SoundRequest) -> Sound:
+        key = await self._key.current()
         message = self._client.build_request(
             "POST",
             self._base + request.endpoint,
             json=dict(request.body),
-            headers={"xi-api-key": self._key},
+            headers={"xi-api-key": key},
             timeout=CREATE_TIMEOUT,
         )
         response = await send_once(self._client, message, self.service)
         if response.status_code != 200:
-            self._raise(response)
+            await self._raise(response, key)
         parts = urlsplit(request.endpoint)
         asked = parse_qs(parts.query).get("output_format", [_DEFAULT_FORMAT])[0]
         announced = _FORMATS.get(asked.partition("_")[0], "application/octet-stream")
@@ -59,7 +60,7 @@ class ElevenLabsProvider:
     async def close(self) -> None:
         await self._client.aclose()
 
-    def _raise(self, response: httpx.Response) -> NoReturn:
+    async def _raise(self, response: httpx.Response, key: str) -> NoReturn:
         status, asked = response.status_code, request_id(response)
         code, words = read_error(response)
         words = plain(f"HTTP {status}, {code}: {words}" if code else f"HTTP {status}: {words}", self._key)
@@ -71,10 +72,11 @@ class ElevenLabsProvider:
         if status == 429:
             raise ThrottledError(words, request_id=asked, remedy="Lower the concurrency, or run again later.")
         if status == 401:
-            raise CredentialsError(
-                words, request_id=asked, remedy="Check the key, and that it belongs to this base URL."
-            )
+            await raise_refused(self._key, key, words, request_id=asked, remedy=_KEY_REMEDY)
         raise RequestRejectedError(words, request_id=asked)
+
+
+_KEY_REMEDY = "Check the key, and that it belongs to this base URL."
 
 
 def read_error(response: httpx.Response) -> tuple[str, str]:

@@ -27,6 +27,7 @@ from infra.errors import (
     UnknownOutcomeError,
     VendorUnavailableError,
 )
+from infra.keys import VendorKey, key_of, raise_refused
 from infra.providers.base import Accepted, AccountLimits, ProviderRequest, TaskReport
 from infra.providers.media_inputs import MediaInputs
 from infra.providers.runway_answers import error_words, read_accepted, read_json, read_limits, read_task, read_usage
@@ -38,7 +39,6 @@ from infra.providers.wire import (
     plain,
     read_patiently,
     request_id,
-    reveal_key,
     send_once,
 )
 from manifests.reconcile import DayUsage
@@ -55,7 +55,7 @@ class RunwayProvider:
     def __init__(
         self,
         base_url: str,
-        key: SecretStr | str,
+        key: VendorKey | SecretStr | str,
         service: str,
         *,
         clock: Clock,
@@ -65,25 +65,27 @@ class RunwayProvider:
     ) -> None:
         self.service = service
         self._base = base_url.rstrip("/")
-        self._key = reveal_key(key)
+        self._key = key_of(key)
         self._clock = clock
         self._rng = rng or random.Random()  # noqa: S311 - jitter only
         # Creates get a fresh connection each: an idle one may be closed by the server at the very moment of sending,
         # and that is an unknown outcome for nothing.
         self._creates = client or make_client(self._base, keep_alive=False)
         self._reads = client or make_client(self._base, keep_alive=True)
-        self._headers = {"Authorization": f"Bearer {self._key}", "X-Runway-Version": API_VERSION}
-        if on_behalf_of:
-            self._headers["X-Runway-On-Behalf-Of"] = on_behalf_of
+        self._on_behalf_of = on_behalf_of
         self._media = MediaInputs(self._open_upload, self._reads, clock, self._rng)
 
     async def submit(self, request: ProviderRequest) -> Accepted:
         """One POST. Before it, media place-holders become data URIs or uploads (see `media_inputs`)."""
         body = await self._media.fill(request.body, request.media)
+        key = await self._key.current()
         message = self._creates.build_request(
-            "POST", self._base + request.endpoint, json=body, headers=self._headers, timeout=CREATE_TIMEOUT
+            "POST", self._base + request.endpoint, json=body, headers=self._headers(key), timeout=CREATE_TIMEOUT
         )
         response = await send_once(self._creates, message, self.service)
+        if response.status_code == 401:
+            words = plain(error_words(response), self._key)
+            await raise_refused(self._key, key, words, request_id=request_id(response), remedy=_KEY_REMEDY)
         if not response.is_success:
             self._raise_create(response)
         return read_accepted(response, self.service)
@@ -145,13 +147,25 @@ class RunwayProvider:
         await self._creates.aclose()
         await self._reads.aclose()
 
+    def _headers(self, key: str) -> dict[str, str]:
+        whose = {"X-Runway-On-Behalf-Of": self._on_behalf_of} if self._on_behalf_of else {}
+        return {"Authorization": f"Bearer {key}", "X-Runway-Version": API_VERSION, **whose}
+
     async def _read(self, method: str, path: str, json: object = None) -> httpx.Response:
+        """A key that is refused is read again where it is kept, once: somebody may just have changed it."""
+        key = await self._key.current()
+        response = await self._read_with(key, method, path, json)
+        if response.status_code == 401 and await self._key.changed(key):
+            response = await self._read_with(await self._key.current(), method, path, json)
+        return response
+
+    async def _read_with(self, key: str, method: str, path: str, json: object) -> httpx.Response:
         async def send() -> httpx.Response:
             return await self._reads.request(
                 method,
                 self._base + path,
                 json=json,
-                headers=self._headers,
+                headers=self._headers(key),
                 timeout=READ_TIMEOUT,
                 follow_redirects=False,
             )
@@ -177,8 +191,6 @@ class RunwayProvider:
         words = plain(error_words(response), self._key)
         if not 400 <= status < 500 or status in _AMBIGUOUS:
             raise UnknownOutcomeError(f"{self.service} answered HTTP {status} to a create: {words}", request_id=asked)
-        if status == 401:
-            raise CredentialsError(words, request_id=asked, remedy=_KEY_REMEDY)
         if status == 429:
             raise DailyCapError(
                 words, request_id=asked, remedy="The cap rolls over 24 hours: run again later, or raise the tier."

@@ -8,10 +8,10 @@ from collections.abc import Awaitable, Callable
 from urllib.parse import urlsplit
 
 import httpx
-from pydantic import SecretStr
 
 from infra.clock import Clock
-from infra.errors import CredentialsError, UnknownOutcomeError, VendorUnavailableError, VendorUnreachableError
+from infra.errors import UnknownOutcomeError, VendorUnavailableError, VendorUnreachableError
+from infra.keys import VendorKey
 
 CREATE_TIMEOUT = httpx.Timeout(60, connect=15, write=120, read=120)
 READ_TIMEOUT = httpx.Timeout(30, connect=10)
@@ -56,23 +56,15 @@ def make_client(base_url: str, *, keep_alive: bool) -> httpx.AsyncClient:
     return httpx.AsyncClient(limits=limits, follow_redirects=False, trust_env=not at_home)
 
 
-def reveal_key(key: SecretStr | str) -> str:
-    """The key as it goes into a header. Raises CredentialsError for one that cannot (a stray line break, an umlaut)."""
-    text = (key.get_secret_value() if isinstance(key, SecretStr) else key).strip()
-    if not text or not text.isascii() or not text.isprintable() or " " in text:
-        raise CredentialsError("the key is empty or has characters that no key has", remedy="Copy the key again.")
-    return text
-
-
 def request_id(response: httpx.Response) -> str | None:
     return next((response.headers[name] for name in _REQUEST_ID_HEADERS if name in response.headers), None)
 
 
-def plain(text: object, *secrets: str) -> str:
+def plain(text: object, key: VendorKey | None = None) -> str:
     """A vendor's words, fit for a message: one line, not long, without our key."""
     line = " ".join(str(text).split())
-    for secret in secrets:
-        line = line.replace(secret, "[key]")
+    if key is not None:
+        line = key.hide(line)
     return line if len(line) <= _LONGEST_DETAIL else line[: _LONGEST_DETAIL - 1] + "…"
 
 

@@ -16,6 +16,7 @@ import pytest
 from pydantic import SecretStr
 
 from infra import errors
+from infra.keys import VendorKey
 from infra.providers.base import MediaInput, ProviderRequest, TaskState
 from infra.providers.media_inputs import DATA_URI_BYTES
 from infra.providers.runway import RunwayProvider
@@ -401,7 +402,7 @@ async def test_logs_hold_neither_token_nor_key(test_clock: Any, caplog: pytest.L
 
 def test_links_and_words_are_made_fit_for_messages() -> None:
     assert bare_link("https://me:pw@cdn.test:8443/a/b.mp4?_jwt=1#x") == "https://cdn.test/a/b.mp4"
-    assert plain("a\nb   c k3y", "k3y") == "a b c [key]"
+    assert plain("a\nb   c k3y", VendorKey("k3y")) == "a b c [key]"
     assert len(plain("x" * 1000)) == 400
 
 
