@@ -212,19 +212,21 @@ def test_every_object_has_its_time(store: ObjectStore) -> None:
     assert {told.utcoffset(), listed_as.modified.utcoffset()} == {dt.timedelta(0)}
 
 
-@pytest.mark.parametrize("size", [5, 2_000_000])  # a folder takes the tag of a large one from its file
-def test_a_touched_object_is_new_and_the_same(store: ObjectStore, size: int) -> None:
-    store.put_bytes("k", b"x" * size, content_type="image/png")
-    before = store.head("k")
+def test_a_touched_object_is_new_and_the_same(store: ObjectStore) -> None:
+    bodies = {"small": b"12345", "large": b"x" * 2_000_000}  # a folder takes the tag of a large one from its file
+    for key, body in bodies.items():
+        store.put_bytes(key, body, content_type="image/png")
+    before = {key: store.head(key) for key in bodies}
     time.sleep(1.1)
-    store.touch("k")
-    after = store.head("k")
-    assert after.modified > before.modified
-    assert (after.content_type, after.sha256) == ("image/png", before.sha256)
-    assert store.get_bytes("k") == (b"x" * size, after.version)
+    for key, body in bodies.items():
+        store.touch(key)
+        after = store.head(key)
+        assert after.modified > before[key].modified
+        assert (after.content_type, after.sha256) == ("image/png", before[key].sha256)
+        assert store.get_bytes(key) == (body, after.version)
     with pytest.raises(errors.NotFoundError, match="nothing"):
         store.touch("nothing")
-    assert listed(store) == ["k"]
+    assert listed(store) == sorted(bodies)
 
 
 def test_a_long_listing_comes_in_pages_that_nobody_sees(store: ObjectStore) -> None:

@@ -45,7 +45,7 @@ class Fault:
 
 
 class FaultyStore:
-    """Safe for threads. `operations` lists (name, key) of all that was asked, in order; writes are put_*, touch, delete."""
+    """Safe for threads. `operations` lists (name, key) of all that was asked. Writes are put_*, touch and delete."""
 
     def __init__(self, inner: ObjectStore, fault: Fault | None = None) -> None:
         self.url = inner.url
