@@ -15,5 +15,7 @@ def list_runs(store: ObjectStore, campaign: str | None = None) -> list[RunRecord
     return sorted((r for r in found if campaign in (None, r.campaign)), key=lambda r: r.started)
 
 
-def last_run(store: ObjectStore, campaign: str) -> RunRecord | None:
-    return next(reversed(list_runs(store, campaign)), None)
+def last_run(store: ObjectStore, campaign: str, *, speech: bool = False) -> RunRecord | None:
+    """The last one that was to make films; with `speech` also one that only made what is spoken in them."""
+    runs = (run for run in reversed(list_runs(store, campaign)) if speech or not run.speech_only)
+    return next(runs, None)

@@ -100,7 +100,7 @@ def _number(value: object) -> Decimal:
 
 def check_cutdowns(campaign: LoadedCampaign, models: Mapping[str, ModelCard]) -> Iterator[Diagnostic]:
     """A cut-down shows what is bought for the other spot, and not a frame more."""
-    bought = _bought_frames(campaign, models)
+    bought = bought_frames(campaign, models)
     for source in campaign.sources:
         if not source.source.takes_of:
             continue
@@ -122,7 +122,7 @@ def check_cutdowns(campaign: LoadedCampaign, models: Mapping[str, ModelCard]) ->
                     yield Diagnostic("not bought", detail, address, where, remedy)
 
 
-def _bought_frames(campaign: LoadedCampaign, models: Mapping[str, ModelCard]) -> dict[str, int]:
+def bought_frames(campaign: LoadedCampaign, models: Mapping[str, ModelCard]) -> dict[str, int]:
     """By address. Of one take every frame there is; segments end where the next one was continued from."""
     needed, bought = frames_needed(campaign), dict[str, int]()
     for source in campaign.sources:

@@ -117,7 +117,7 @@ def expand_campaign(
 
 def frames_needed(campaign: LoadedCampaign) -> dict[str, int]:
     """Frames of its picture by the shot's address; cut-downs only show what others buy."""
-    needed: dict[str, int] = {}
+    needed = dict(campaign.longest)
     for source in campaign.sources:
         for variant, loaded in source.parts if not source.source.takes_of else ():
             for shot, frames in picture_frames(loaded.spot).items():

@@ -1,7 +1,7 @@
-"""`fit: extend`: a line that is longer than its shot, after the speed-up it is allowed, makes the shot longer on screen.
+"""`fit: extend`: a line longer than its shot, after the speed-up it is allowed, makes the shot longer on screen.
 
-Pure arithmetic on whole frames of the film and on the seconds that a line was measured to take. Which lines are known is
-`manifests.lengthen`'s business; a line that hangs on `start` or `end` has no shot to make longer.
+Pure arithmetic on whole frames of the film and on the seconds that a line was measured to take. What that does to a
+campaign is `manifests.lengthen`; a line that hangs on `start` or `end` has no shot to make longer.
 """
 
 from __future__ import annotations

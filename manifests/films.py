@@ -14,6 +14,7 @@ from typing import Any
 
 from manifests.copytext import CopyTable
 from manifests.diagnostics import Where
+from manifests.extending import frames_added, lengthen_spot
 from manifests.journal import Record
 from manifests.lookups import Lookups, resolve_tree
 from manifests.matrix import Cell, Matrix
@@ -36,6 +37,8 @@ class Source(Record):
     copy_table: CopyTable | None = None
     depends: Mapping[str, tuple[str, ...]] = {}
     takes_of: str = ""  # the spot whose takes a cut-down shows
+    spoken: Mapping[str, Decimal] = {}  # seconds that lines take, by address: those that may make their shots longer
+    continued: Mapping[str, int] = {}  # by address, frames more of a shot that another starts on: alike in all films
 
     @cached_property
     def lookups(self) -> Lookups:
@@ -49,7 +52,7 @@ class Source(Record):
         return node
 
     def resolve(self, cell: Cell) -> Spot:
-        """The spot of one variant, as if it had been written by itself."""
+        """The spot of one variant as written, as if it had been written by itself."""
         return Spot.model_validate(plain_json(to_data(narrow(self.tree, self.matrix, cell, self.lookups))))
 
     def at(self, part: str, name: str, values: Mapping[str, str]) -> str:
@@ -79,8 +82,25 @@ class Variant:
         return f"{self.source.id}@{text}" if self.source.id and text else self.source.id or text
 
     @cached_property
-    def spot(self) -> Spot:
+    def written(self) -> Spot:
         return self.source.resolve(self.cell)
+
+    @cached_property
+    def longer(self) -> Mapping[str, int]:
+        """By shot, how many frames more than written it is shown, for what is spoken over it."""
+        source, spot = self.source, self.written
+        if not source.spoken:
+            return {}
+        lines = spot.sound.voiceover.lines if spot.sound.voiceover else ()
+        ends = {line.id: seconds for line in lines if (seconds := source.spoken.get(self.line(line.id))) is not None}
+        alike = {shot.id: source.continued.get(self.shot(shot.id), 0) for shot in spot.shots}
+        added = frames_added(spot, ends)
+        return {shot: more for shot, same in alike.items() if (more := max(same, added.get(shot, 0)))}
+
+    @cached_property
+    def spot(self) -> Spot:
+        """As it is made: what is written, with the shots that speech makes longer."""
+        return lengthen_spot(self.written, self.longer)
 
     def shot(self, shot_id: str, segment: int = 0) -> str:
         """Its address in this variant, or that of one of its segments."""

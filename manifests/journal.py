@@ -320,6 +320,7 @@ class LineFit(Record):
     room: float  # until its shot ends
     speed: str  # decimal text; 1 as bought
     silence: float = 0.0  # seconds of it that were taken out
+    longer: float = 0.0  # seconds that its shot is shown longer than written
 
 
 class RunRecord(Record):
@@ -349,3 +350,4 @@ class RunRecord(Record):
     buying_seconds: float | None = None  # from the first create to the last take that was collected
     estimated_seconds: tuple[int, int] | None = None  # what the plan said of that
     fits: tuple[LineFit, ...] = ()  # every line of every locale that was spoken, each once for the time it has
+    speech_only: bool = False  # its plan was of the speech alone: no picture was meant to be made

@@ -74,6 +74,7 @@ class LoadedSource:
     source: Source
     template: Node = field(repr=False)
     parts: tuple[tuple[Variant, LoadedSpot], ...]
+    frames: int | None = None  # of all its films together; None: they differ only where shots come and go
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +89,7 @@ class LoadedCampaign:
     warnings: tuple[Diagnostic, ...] = ()
     not_applied: tuple[str, ...] = ()
     notices: tuple[str, ...] = ()
+    longest: Mapping[str, int] = field(default_factory=dict)  # frames of a picture by address, of films not in `parts`
 
     @property
     def lead(self) -> LoadedSpot:

@@ -130,6 +130,7 @@ class Plan(Record):
     not_applied: tuple[str, ...]
     notices: tuple[str, ...]
     options: Options = Options()
+    with_pictures: Totals | None = None  # a plan of the speech alone: what all of it comes to at the lengths now known
 
     @property
     def digest(self) -> str:
@@ -150,8 +151,13 @@ class Plan(Record):
         return self.options.rebuy_unknown or self.read_spot().generate.retry.on_unknown == "rebuy"
 
     @property
+    def is_speech(self) -> bool:
+        """Whether the pictures are planned when this plan was applied: their lengths follow from what is spoken."""
+        return self.with_pictures is not None
+
+    @property
     def unfinished(self) -> bool:
-        return any(a.verb in (Verb.BUY, Verb.COLLECT) for a in self.actions)
+        return self.is_speech or any(a.verb in (Verb.BUY, Verb.COLLECT) for a in self.actions)
 
     @property
     def paid(self) -> bool:
