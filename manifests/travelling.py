@@ -73,10 +73,7 @@ def _values(node: Node, seen: set[int]) -> Iterator[str]:
 
 def _meant(text: str, folder: Path, root: Path) -> Iterator[Path]:
     parts = [glob.escape(part) for part in _LOOKUP.split(text)]
-    if len(parts) == 1:
-        places = [folder / text]
-    else:
-        places = list(folder.glob("*".join(parts)))
+    places = [folder / text] if len(parts) == 1 else list(folder.glob("*".join(parts)))
     for place in places:
         try:
             inside = place.is_file() and place.resolve().is_relative_to(root.resolve())
