@@ -24,6 +24,7 @@ from manifests.lint import lint_spot
 from manifests.loaded import FileUse, LoadedCampaign, LoadedSpot
 from manifests.plan import FilePin
 from manifests.ratecard import load_models, load_profiles
+from manifests.scheduled import Resolved
 from manifests.timing import Cut, cut_of
 
 CONTENT_TYPES = {
@@ -66,9 +67,9 @@ class Checked:
         return (part for source in self.campaign.sources for part in source.parts)
 
 
-def check_manifest(path: Path, overrides: Sequence[str] = ()) -> Checked:
+def check_manifest(path: Path, overrides: Sequence[str] = (), scheduled: Resolved | None = None) -> Checked:
     """Raises ManifestError with every problem at once."""
-    campaign, said = read_campaign(path, overrides)
+    campaign, said = read_campaign(path, overrides, scheduled)
     if campaign is None:
         raise ManifestError(said)
     models, profiles = load_models(), load_profiles()

@@ -57,6 +57,7 @@ from manifests.plan import (
     totals_of,
 )
 from manifests.ratecard import rate_card_date, rate_card_digest
+from manifests.scheduled import Resolved
 from manifests.seams import tell_segments
 from manifests.timing import cut_of
 from manifests.tiny import shrink_wants
@@ -88,9 +89,13 @@ def make_plan(
     options: Options | None = None,
     settings: Settings | None = None,
     clock: Clock | None = None,
+    scheduled: Resolved | None = None,
 ) -> Prepared:
-    """Everything `plan` does. Raises ManifestError, and what reading the store raises; writes nothing."""
-    checked = check_manifest(path, overrides)
+    """Everything `plan` does. Raises ManifestError, and what reading the store raises; writes nothing.
+
+    `scheduled`: what a schedule says of the day on which it runs the manifest.
+    """
+    checked = check_manifest(path, overrides, scheduled)
     loaded = checked.loaded
     settings = settings or read_settings(loaded.root)
     services = decide_services(settings)
@@ -98,7 +103,9 @@ def make_plan(
     store = open_store(store_url, loaded.root)
     lock, drift = _locked(checked, accepted)
     state = StoreState(store, clock or SystemClock())
-    plan, planner = _plan(checked, lock, services, store, state, options or Options(), tuple(overrides))
+    plan, planner = _plan(
+        checked, lock, services, store, state, options or Options(), tuple(overrides), scheduled=scheduled
+    )
     return Prepared(checked, plan, planner, lock, drift, settings, store, store_url)
 
 
@@ -107,7 +114,9 @@ def replan(prepared: Prepared, state: StateReader, said: Sequence[Decisions] = (
     plan = prepared.plan
     services = Services(plan.video_service, plan.sound_service)
     store, overrides = prepared.store, plan.overrides
-    fresh, planner = _plan(prepared.checked, prepared.lock, services, store, state, plan.options, overrides, said)
+    fresh, planner = _plan(
+        prepared.checked, prepared.lock, services, store, state, plan.options, overrides, said, plan.scheduled
+    )
     return replace(prepared, plan=fresh, planner=planner)
 
 
@@ -191,6 +200,7 @@ def _plan(
     options: Options,
     overrides: tuple[str, ...],
     said: Sequence[Decisions] = (),
+    scheduled: Resolved | None = None,
 ) -> tuple[Plan, Planner]:
     loaded = checked.loaded
     spot = loaded.spot
@@ -231,6 +241,7 @@ def _plan(
         not_applied=checked.campaign.not_applied,
         notices=_notices(checked, services),
         options=options,
+        scheduled=scheduled,
     )
     return plan, planner
 
@@ -330,7 +341,9 @@ def prepare_stored(plan: Plan, accepted: Sequence[str] = ()) -> Prepared:
     path = find_root(Path.cwd() / "plan.json") / plan.manifest
     if not path.is_file():
         raise StalePlanError(f"its manifest {plan.manifest} is not here", remedy="run it from its project's folder")
-    fresh = make_plan(path, overrides=plan.overrides, accepted=accepted, options=plan.options)
+    fresh = make_plan(
+        path, overrides=plan.overrides, accepted=accepted, options=plan.options, scheduled=plan.scheduled
+    )
     now = fresh.plan
     reasons = {
         "the manifest": (plan.manifest_digest, now.manifest_digest),

@@ -102,7 +102,7 @@ class AxisReader(Reader):
 
     def _axis_values(self, name: str, node: Node, address: str) -> list[AxisValue]:
         if isinstance(node, Map):
-            records = self._table_rows(node, address)
+            records = self.table_rows(node, address)
         else:
             items = self.items(node, address)
             if items is not None and not items:
@@ -184,7 +184,7 @@ class AxisReader(Reader):
 
     # --- tables ---
 
-    def _table_rows(self, node: Map, address: str) -> list[_Value]:
+    def table_rows(self, node: Map, address: str) -> list[_Value]:
         """`{table: data/hooks.csv, where: {status: live}, date: "2026-12-01", limit: 3}`."""
         self.keys(node, ("table", "where", "date", "limit"), address, needed=("table",))
         entries = {key: entry for key, (_, entry) in node.entries.items()}

@@ -27,7 +27,9 @@ from manifests.loaded import FileUse, LoadedCampaign, LoadedSource, LoadedSpot
 from manifests.lookups import Lookups, check_lookups, covering_cells
 from manifests.matrix import Matrix
 from manifests.nodes import Map, Scalar, child, item_id, items_at, to_data
+from manifests.paths import find_root
 from manifests.presence import check_presence, left_out
+from manifests.scheduled import Resolved
 from manifests.schema import Campaign
 from manifests.spots import patched_spots
 from manifests.tabled import read_tabled
@@ -38,6 +40,7 @@ class _Reading:
     """What is found on the way. `told` keeps one problem from being said for every variant."""
 
     page: Page
+    scheduled: Resolved | None = None
     problems: list[Diagnostic] = field(default_factory=list)
     warnings: list[Diagnostic] = field(default_factory=list)
     files: dict[str, FileUse] = field(default_factory=dict)
@@ -45,18 +48,23 @@ class _Reading:
     notices: list[str] = field(default_factory=list)
 
 
-def load_campaign(path: Path, overrides: Sequence[str] = ()) -> LoadedCampaign:
+def load_campaign(path: Path, overrides: Sequence[str] = (), scheduled: Resolved | None = None) -> LoadedCampaign:
     """Raises ManifestError with everything that is wrong."""
-    loaded, problems = read_campaign(path, overrides)
+    loaded, problems = read_campaign(path, overrides, scheduled)
     if loaded is None or problems:
         raise ManifestError(problems)
     return loaded
 
 
-def read_campaign(path: Path, overrides: Sequence[str] = ()) -> tuple[LoadedCampaign | None, list[Diagnostic]]:
-    """What could be read, and its errors stage by stage; None when too little of it makes sense to go on."""
-    page = read_page(path, overrides)
-    reading = _Reading(page)
+def read_campaign(
+    path: Path, overrides: Sequence[str] = (), scheduled: Resolved | None = None
+) -> tuple[LoadedCampaign | None, list[Diagnostic]]:
+    """What could be read, and its errors stage by stage; None when too little of it makes sense to go on.
+
+    `scheduled`: what a schedule says of the day. `overrides` are said after it.
+    """
+    page = read_page(path, overrides, scheduled.as_patch(find_root(path)) if scheduled else None)
+    reading = _Reading(page, scheduled)
     kind = "campaign" if kind_of(page.tree) == "campaign" else "spot"
     tree = check_page(page.tree, kind, page.problems)
     if not isinstance(tree, Map):
@@ -112,7 +120,8 @@ def _read_source(
         return None
     if matrix.axes:
         tree = with_effect_ids(tree)
-    lookups = Lookups(matrix, table)
+    params, run = (dict(known.params), dict(known.run)) if (known := reading.scheduled) else ({}, {})
+    lookups = Lookups(matrix, table, params, run)
     wrong = [*check_lookups(_without(tree, "variants", "copy"), lookups, page.shown), *check_presence(tree, matrix)]
     if wrong:
         reading.problems += sort_diagnostics([*problems, *wrong], page.shown)
@@ -123,7 +132,7 @@ def _read_source(
         depends = {**depends, **_depends_of(before, template.takes_of)}
     source = Source(
         id=template.id, data=plain_json(to_data(_without(tree, "variants", "copy"))), matrix=matrix, copy_table=table,
-        depends=depends, takes_of=template.takes_of,
+        depends=depends, takes_of=template.takes_of, params=params, run=run,
     )  # fmt: skip
     reading.notices += [f"{template.id}: {told}" if template.id else told for told in left_out(tree, matrix)]
     found, whole = _read_parts(reading, template, source, tree, brand, problems)

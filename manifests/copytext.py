@@ -7,7 +7,7 @@ look-ups in it.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from functools import cached_property
 
 from manifests.axes import LOCALE, LOCALE_TAG
@@ -61,17 +61,20 @@ class CopyTable(Record):
         raise LookupError(f"no text `{key}` in {locale} of {self.file or 'the copy table'}")
 
 
-def read_copy(tree: Node, matrix: Matrix, shown: str) -> tuple[CopyTable, list[Diagnostic]]:
-    """The table and what is wrong with it; rows that are wrong are left out."""
-    page = _Page(matrix)
+def read_copy(
+    tree: Node, matrix: Matrix, shown: str, elsewhere: Collection[str] = ()
+) -> tuple[CopyTable, list[Diagnostic]]:
+    """The table and what is wrong with it; rows that are wrong are left out, and so are those for values which an axis
+    has on other days only: `elsewhere`."""
+    page = _Page(matrix, elsewhere)
     rows = page.read(tree)
     return CopyTable(file=shown, rows=rows), sort_diagnostics(page.problems, shown)
 
 
 class _Page(Reader):
-    def __init__(self, matrix: Matrix) -> None:
+    def __init__(self, matrix: Matrix, elsewhere: Collection[str]) -> None:
         super().__init__()
-        self._matrix = matrix
+        self._matrix, self._elsewhere = matrix, elsewhere
         self._axes_of_id: dict[str, list[str]] = {}
         for axis in matrix.axes:
             for name in axis.ids:
@@ -142,10 +145,12 @@ class _Page(Reader):
     def _match(self, ids: str, place: str, where: Where) -> dict[str, str] | None:
         """Which value of which axis; None when that cannot be told."""
         match: dict[str, str] = {}
-        before = len(self.problems)
+        before, today = len(self.problems), True
         for name in (part.strip() for part in ids.split(",")):
             axes = self._axes_of_id.get(name, [])
-            if not axes:
+            if not axes and name in self._elsewhere:
+                today = False
+            elif not axes:
                 detail = f"no axis has a value `{name}`{suggest(name, self._axes_of_id)}"
                 known = [value for value in self._axes_of_id if value not in self._locales()]
                 remedy = f"values: {listed(known)}" if known else "there is no `variants` block"
@@ -161,7 +166,7 @@ class _Page(Reader):
                 self.refuse("copy", detail, place, where, "write a row for each")
             else:
                 match[axes[0]] = name
-        return match if len(self.problems) == before else None
+        return match if today and len(self.problems) == before else None
 
     def _row(self, node: Node, match: dict[str, str], place: str) -> CopyRow | None:
         if isinstance(node, Map):

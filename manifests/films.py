@@ -37,12 +37,14 @@ class Source(Record):
     copy_table: CopyTable | None = None
     depends: Mapping[str, tuple[str, ...]] = {}
     takes_of: str = ""  # the spot whose takes a cut-down shows
+    params: Mapping[str, str] = {}  # of the schedule that runs it, and
+    run: Mapping[str, str] = {}  # what is known of the run
     spoken: Mapping[str, Decimal] = {}  # seconds that lines take, by address: those that may make their shots longer
     continued: Mapping[str, int] = {}  # by address, frames more of a shot that another starts on: alike in all films
 
     @cached_property
     def lookups(self) -> Lookups:
-        return Lookups(self.matrix, self.copy_table)
+        return Lookups(self.matrix, self.copy_table, self.params, self.run)
 
     @cached_property
     def tree(self) -> Map:

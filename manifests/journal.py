@@ -323,6 +323,42 @@ class LineFit(Record):
     longer: float = 0.0  # seconds that its shot is shown longer than written
 
 
+class SectionCount(Record):
+    """The picture of a run's films, by the encodes that it consists of.
+
+    A section is what one encode gave to the films: a shot or an end card as it was conformed, from which they copy
+    packets (`conform`); a transition, or words over a shot (`section`); a film whose rate is kept over all of it
+    (`render`). One that several films show, or that one film copies in several stretches, is one section.
+    """
+
+    shown: Mapping[str, int]  # by step: in the films of this run, made by it or found
+    encoded: Mapping[str, int]  # of these: by this run
+    films: int
+    films_made: int  # whose file is new: in picture, sound or name
+
+    @property
+    def all(self) -> int:
+        return sum(self.shown.values())
+
+    @property
+    def all_encoded(self) -> int:
+        return sum(self.encoded.values())
+
+
+class Scheduled(Record):
+    """Which start of which schedule a run is, and what was settled for it."""
+
+    name: str
+    schedule: str  # its path from the project's root
+    digest: str  # of that file
+    instant: dt.datetime  # UTC: it tells one start from every other
+    zone: str
+    date: str
+    week: str
+    params: Mapping[str, str]
+    tables: Mapping[str, str] = {}  # digests of the tables that were asked, by path as written
+
+
 class RunRecord(Record):
     """One application of a plan, when it ended."""
 
@@ -351,3 +387,5 @@ class RunRecord(Record):
     estimated_seconds: tuple[int, int] | None = None  # what the plan said of that
     fits: tuple[LineFit, ...] = ()  # every line of every locale that was spoken, each once for the time it has
     speech_only: bool = False  # its plan was of the speech alone: no picture was meant to be made
+    sections: SectionCount | None = None
+    scheduled: Scheduled | None = None

@@ -7,7 +7,7 @@ Pages, brand kits and single variants, each with every problem at once; `manifes
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from pathlib import Path
@@ -19,20 +19,20 @@ from manifests.check import check_references
 from manifests.diagnostics import Diagnostic, ManifestError, Where, sort_diagnostics, suggest
 from manifests.leaks import find_secrets
 from manifests.loaded import FileUse, LoadedSpot
-from manifests.nodes import Items, Map, Node, Scalar, child, to_data
-from manifests.overrides import apply_overrides
+from manifests.nodes import Items, Map, Node, Scalar, child, item_id, to_data
+from manifests.overrides import apply_overrides, merge
 from manifests.paths import collect_files, find_root, resolve_file
 from manifests.problems import repair, validate
 from manifests.rights import check_rights
 from manifests.schema import Brand, Model, Spot
-from manifests.unbuilt import LATER_KINDS, brand_not_applied, not_applied
+from manifests.unbuilt import brand_not_applied, not_applied
 from manifests.upgrade import upgrade_tree
 
 __all__ = ["FileUse", "LoadedSpot", "load_brand", "load_data", "parse_yaml"]
 
 M = TypeVar("M", bound=Model)
 
-KINDS = ("spot", "brand", "campaign")
+KINDS = ("spot", "brand", "campaign", "schedule")
 MAX_BYTES = 1_000_000  # a manifest of a thousand shots has a third of this
 MAX_VALUES = 100_000  # with every alias written out
 MAX_ALIASES = 100
@@ -59,6 +59,15 @@ _REMEDIES = (
 )
 
 
+@dataclass(frozen=True, slots=True)
+class Patch:
+    """Part of a manifest that is written in another file, whose places its nodes have."""
+
+    tree: Node
+    folder: Path  # what its paths are relative to
+    ids: Collection[str] = ()  # of the values that its axes have on other days
+
+
 @dataclass(slots=True)
 class Page:
     """A manifest's text as a tree, before anything is known of it."""
@@ -71,18 +80,29 @@ class Page:
     problems: list[Diagnostic]
     found: dict[tuple[str, Path], Path | tuple[str, str, str]] = field(default_factory=dict)  # files looked for
     campaign: Page | None = None  # whose blocks stand in this spot's tree
+    patch: Patch | None = None  # what a schedule says in its stead
+    elsewhere: frozenset[str] = frozenset()  # ids of values that its axes have without the patch, or on another day
 
     def folder(self, where: Where) -> Path:
         """What a path that is written there is relative to: the file it is written in."""
-        return self._written_in(where).path.parent
+        page = self._written_in(where)
+        return page.patch.folder if page.patch and page.is_of_patch(where) else page.path.parent
 
     def shown_path(self, text: str, where: Where) -> str:
         """A file that is named there, as people find it from where they are."""
-        return str(Path(self._written_in(where).shown).parent / text)
+        page = self._written_in(where)
+        shown = page.patch.tree.where.file if page.patch and page.is_of_patch(where) else page.shown
+        return str(Path(shown).parent / text)
+
+    def is_of_patch(self, where: Where) -> bool:
+        return self.patch is not None and where.file == self.patch.tree.where.file
 
     def _written_in(self, where: Where) -> Page:
         campaign = self.campaign
-        return campaign if campaign and (where.file == campaign.shown or where.file.startswith("--set")) else self
+        if campaign is None:
+            return self
+        ours = where.file == campaign.shown or where.file.startswith("--set") or campaign.is_of_patch(where)
+        return campaign if ours else self
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,13 +112,27 @@ class NamedBrand:
     tree: Node
 
 
-def read_page(path: Path, overrides: Sequence[str] = ()) -> Page:
+def read_page(path: Path, overrides: Sequence[str] = (), patch: Patch | None = None) -> Page:
     """Raises ManifestError for a file that is no YAML at all."""
     shown, raw = str(path), read_bytes(path)
     tree, problems = parse_yaml(decode_text(raw, shown), shown)
+    elsewhere: frozenset[str] = frozenset()
+    if patch is not None and isinstance(tree, Map):
+        elsewhere = frozenset((*patch.ids, *_axis_ids(tree)))
+        tree = merge(tree, patch.tree)
     tree, found = apply_overrides(tree, overrides, parse_yaml)
     path = path.absolute()
-    return Page(path, shown, raw, tree, find_root(path), [*problems, *found])
+    return Page(path, shown, raw, tree, find_root(path), [*problems, *found], patch=patch, elsewhere=elsewhere)
+
+
+def _axis_ids(tree: Map) -> Iterator[str]:
+    """Of the values that are written out under `variants.axes`."""
+    variants = child(tree, "variants")
+    axes = child(variants[1], "axes") if variants else None
+    for _, axis in axes[1].entries.values() if axes and isinstance(axes[1], Map) else ():
+        for value in axis.items if isinstance(axis, Items) else ():
+            name = item_id(value) or (value.value if isinstance(value, Scalar) else None)
+            yield from (name,) if isinstance(name, str) else ()
 
 
 def read_variant(
@@ -176,9 +210,6 @@ def _other_kind(tree: Map, kind: str) -> list[Diagnostic]:
     found = entry[1].value if entry and isinstance(entry[1], Scalar) else None
     if entry is None or found == kind or not isinstance(found, str):
         return []
-    if found in LATER_KINDS:
-        detail = f"`kind: {found}` is not built yet"
-        return [Diagnostic("not built yet", detail, "kind", entry[1].where, LATER_KINDS[found])]
     if found in KINDS:
         detail, remedy = f"this file is a {found}, and a {kind} is wanted here", ""
     else:

@@ -4,6 +4,7 @@ anywhere else is a mistake.
 
 from __future__ import annotations
 
+import datetime as dt
 import hashlib
 import re
 from dataclasses import dataclass
@@ -183,6 +184,27 @@ def lease_key(name: str) -> str:
 
 def run_key(run_id: str, file_name: str) -> str:
     return f"{LAYOUT}/runs/{_name(run_id)}/{_file(file_name)}"
+
+
+def start_prefix(schedule: str) -> str:
+    """Of every start of a schedule."""
+    return f"{LAYOUT}/schedules/{_name(schedule)}/"
+
+
+def start_key(schedule: str, instant: dt.datetime) -> str:
+    """One record for one instant, whatever zone it is told in: two processes cannot both begin it."""
+    utc = instant.astimezone(dt.UTC)
+    if instant.tzinfo is None or utc.second or utc.microsecond:
+        raise ValueError(f"{instant!r} is no whole minute with a zone")
+    return f"{start_prefix(schedule)}{utc:%Y%m%dT%H%MZ}.json"
+
+
+def parse_start_key(key: str) -> tuple[str, dt.datetime]:
+    """(schedule, instant)."""
+    match = re.fullmatch(rf"{LAYOUT}/schedules/([^/]+)/([0-9]{{8}}T[0-9]{{4}})Z\.json", key)
+    if match is None or not _NAME.match(match[1]):
+        raise ValueError(f"{key!r} is not the key of a start")
+    return match[1], dt.datetime.strptime(match[2], "%Y%m%dT%H%M").replace(tzinfo=dt.UTC)
 
 
 def staging_key(run_id: str, name: str) -> str:

@@ -20,6 +20,7 @@ from manifests.expand import Want, fill_blanks, find_blanks
 from manifests.films import Source, Variant, variants_of
 from manifests.journal import Record, Result, Selection, TakeHistory, TakeState, What
 from manifests.naming import shot_address
+from manifests.scheduled import Resolved
 from manifests.schema import Brand, Spot
 from manifests.timing import Cut, cut_of
 from manifests.walk import (
@@ -131,6 +132,7 @@ class Plan(Record):
     notices: tuple[str, ...]
     options: Options = Options()
     with_pictures: Totals | None = None  # a plan of the speech alone: what all of it comes to at the lengths now known
+    scheduled: Resolved | None = None
 
     @property
     def digest(self) -> str:

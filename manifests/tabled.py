@@ -59,7 +59,7 @@ def read_tabled(page: Page, tree: Map) -> Tabled:
         copy_tree, found = parse_yaml(read_text(path, shown), shown)
     except ManifestError as error:
         return Tabled(None, None, [*problems, *error.diagnostics], files)
-    copy_table, wrong = read_copy(copy_tree, matrix, shown)
+    copy_table, wrong = read_copy(copy_tree, matrix, shown, page.elsewhere)
     return Tabled(None if found or wrong else matrix, copy_table, [*problems, *found, *wrong], files)
 
 

@@ -37,9 +37,6 @@ NOT_APPLIED: tuple[NotApplied, ...] = (
     *(NotApplied(f"review.{gate}.sample", "all of it is looked at") for gate in ("keyframes", "takes", "cut")),
 )
 
-LATER_KINDS = {"schedule": "start the manifest that it names yourself"}
-
-
 BRAND_NOT_APPLIED: tuple[NotApplied, ...] = (
     NotApplied("logo.clear_space", "the card's template places the logo"),
     NotApplied("disclosure", "the label is not drawn yet"),

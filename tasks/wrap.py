@@ -151,6 +151,7 @@ def _record(
         notices=(*production.plan.notices, *production.notices),
         buying_seconds=production.buying_seconds,
         estimated_seconds=estimated_seconds(production),
+        scheduled=production.plan.scheduled.brief() if production.plan.scheduled else None,
         fits=tuple(sorted(production.fits.values(), key=lambda fit: (fit.locale, fit.line, fit.room))),
     )
 

@@ -142,14 +142,13 @@ SLIPS = [
     ),
     case(
         {"kind: spot\n": "kind: schedule\n"},
-        "film.yaml:2:7: kind: `kind: schedule` is not built yet",
-        "    start the manifest that it names yourself",
+        "film.yaml:2:7: kind: this file is a schedule, and a spot is wanted here",
     ),
     case({"kind: spot\n": "kind: brand\n"}, "film.yaml:2:7: kind: this file is a brand, and a spot is wanted here"),
     case(
         {"kind: spot\n": "kind: spt\n"},
         "film.yaml:2:7: kind: unknown kind `spt`; did you mean `spot`?",
-        "    kinds: spot, brand, campaign",
+        "    kinds: spot, brand, campaign, schedule",
     ),
     case({"kind: spot\n": ""}, "film.yaml:1:1: missing key `kind`"),
     case(

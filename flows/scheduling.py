@@ -1,0 +1,141 @@
+"""From a schedule and one of its days to a plan: everything that `run --schedule` and the deployed flow share. No
+Prefect, no vendor call; only `begin_scheduled` writes.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from flows.prepare import Prepared, absolute_store, make_plan
+from infra.clock import Clock, SystemClock
+from infra.errors import PreconditionFailedError, ShotrunnerError
+from infra.process import this_process
+from infra.records import create_record, read_record
+from infra.runs import list_runs
+from infra.settings import Settings, read_settings
+from infra.storage import open_store
+from infra.storage.base import ObjectStore
+from manifests.naming import parse_start_key, start_key, start_prefix
+from manifests.occurrences import NoOccurrenceError, Occurrence, occurrence_on, occurrences
+from manifests.plan import Options
+from manifests.schedule import Schedule
+from manifests.scheduled import LoadedSchedule, Resolved, read_schedule, resolve_schedule
+from manifests.starting import Past, Start, StartRecord, decide_start
+
+
+class NoStartError(ShotrunnerError):
+    summary = "the schedule does not start then"
+    exit_code = 2
+
+
+@dataclass(frozen=True)
+class Planned:
+    """A start of a schedule with its plan. `begun`: the record of an earlier try, whose settled values stand."""
+
+    loaded: LoadedSchedule
+    occurrence: Occurrence
+    resolved: Resolved
+    prepared: Prepared
+    begun: StartRecord | None = None
+    notices: tuple[str, ...] = ()
+
+
+def find_occurrence(schedule: Schedule, text: str) -> Occurrence:
+    """`2026-12-14`, or of several on a day `2026-12-14T05:30`, as clocks in the schedule's zone show it."""
+    day, _, time = text.partition("T")
+    try:
+        on, at = dt.date.fromisoformat(day), dt.time.fromisoformat(time) if time else None
+    except ValueError:
+        raise NoStartError(f"`{text}` is no day", remedy="write 2026-12-14, or 2026-12-14T05:30") from None
+    try:
+        return occurrence_on(schedule, on, at)
+    except NoOccurrenceError as error:
+        raise NoStartError(error.detail, remedy=error.remedy) from None
+
+
+def next_occurrence(schedule: Schedule, now: dt.datetime) -> Occurrence:
+    """The next one that is not skipped."""
+    return next(o for o in occurrences(schedule, now) if not o.skipped)
+
+
+def prepare_scheduled(
+    path: Path,
+    occurrence: Occurrence,
+    *,
+    overrides: Sequence[str] = (),
+    accepted: Sequence[str] = (),
+    settings: Settings | None = None,
+    clock: Clock | None = None,
+    options: Options | None = None,
+) -> Planned:
+    """The plan of one start, by what was settled when it was first begun, else by the tables as they are. Writes
+    nothing. Raises ManifestError, and what reading the store raises."""
+    loaded = read_schedule(path, tuple(overrides))
+    settings = settings or read_settings(loaded.root)
+    store = open_store(absolute_store(settings.store, loaded.root), loaded.root)
+    begun = read_start(store, loaded.schedule.name, occurrence.instant)
+    resolved = begun.scheduled if begun is not None else resolve_schedule(loaded, occurrence)
+    prepared = make_plan(
+        loaded.manifest, accepted=accepted, options=options, settings=settings, clock=clock, scheduled=resolved
+    )
+    return Planned(loaded, occurrence, resolved, prepared, begun)
+
+
+def begin_scheduled(planned: Planned, clock: Clock | None = None) -> Planned:
+    """Puts the start on record before anything is bought: from then on what was settled stands. Raises StoreError."""
+    if planned.begun is not None:
+        return planned
+    store, resolved = planned.prepared.store, planned.resolved
+    record = StartRecord(
+        scheduled=resolved, at=(clock or SystemClock()).now(), by=this_process().owner, nonce=uuid.uuid4().hex
+    )
+    try:
+        create_record(store, start_key(resolved.name, resolved.instant), record)
+    except PreconditionFailedError:  # another process began it in this moment: its lease decides, its values stand
+        there = read_start(store, resolved.name, resolved.instant)
+        if there is None or there.scheduled != resolved:
+            raise
+        record = there
+    return replace(planned, begun=record)
+
+
+def read_start(store: ObjectStore, schedule: str, instant: dt.datetime) -> StartRecord | None:
+    return read_record(store, start_key(schedule, instant), StartRecord)
+
+
+def past_starts(store: ObjectStore, schedule: str, campaign: str, clock: Clock | None = None) -> list[Past]:
+    """Every start that was begun, oldest first, and how its last run ended."""
+    instants = sorted(parse_start_key(info.key)[1] for info in store.list(start_prefix(schedule)))
+    runs = [r for r in list_runs(store, campaign) if r.scheduled is not None and r.scheduled.name == schedule]
+    alive = campaign_is_held(store, campaign, clock or SystemClock())
+    found = []
+    for instant in instants:
+        own = [r for r in runs if r.scheduled is not None and r.scheduled.instant == instant]
+        last = own[-1] if own else None
+        found.append(Past(instant, False, last.exit_code if last else None, last.run_id if last else ""))
+    if found and alive:
+        found[-1] = replace(found[-1], running=True)
+    return found
+
+
+def campaign_is_held(store: ObjectStore, campaign: str, clock: Clock) -> bool:
+    """Whether a run of the campaign works at this moment."""
+    from infra.errors import LeaseHeldError
+    from infra.lease import refuse_if_held
+
+    try:
+        refuse_if_held(store, clock, campaign)
+    except LeaseHeldError:
+        return True
+    return False
+
+
+def decide(planned: Planned, clock: Clock | None = None, *, by_hand: bool = False) -> Start:
+    """`decide_start` with what the store knows of other starts."""
+    clock = clock or SystemClock()
+    past = past_starts(planned.prepared.store, planned.resolved.name, planned.prepared.plan.campaign, clock)
+    return decide_start(planned.loaded.schedule, planned.occurrence, clock.now(), past, by_hand=by_hand)
