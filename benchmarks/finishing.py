@@ -97,6 +97,7 @@ def open_film(project: Path, campaign: str | None, work: Path, steps: Counter[st
     from infra.events import Events
     from infra.production import Production, media_jobs, read_plan
     from infra.records import read_record
+    from infra.runners.local import LocalRunner
     from infra.runs import list_runs
     from infra.settings import read_settings
     from infra.steps import StepRunner
@@ -118,10 +119,11 @@ def open_film(project: Path, campaign: str | None, work: Path, steps: Counter[st
         steps[event["step"]] += event["seconds"]
 
     events, clock = Events(count), SystemClock()
+    runner = LocalRunner(here, work / "steps", media_jobs(settings))
     production = Production(
         plan=plan, run_id="", spot=spot, brand=plan.read_brand(), cut=cut_of(spot, load_models()),
         models=load_models(), profiles=load_profiles(), store=here, clock=clock, settings=settings, events=events,
-        buyer=cast(Any, None), steps=StepRunner(here, work / "steps", clock, media_jobs(settings), events),
+        buyer=cast(Any, None), steps=StepRunner(here, clock, events, runner),
         work=work / "steps", lease=cast(Any, None), started=clock.now(), console=cast(Any, None),
     )  # fmt: skip
     copied = _copy_inputs(there, here, index, work)

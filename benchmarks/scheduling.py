@@ -34,6 +34,8 @@ from infra.events import Events
 from infra.limits import queue_depth
 from infra.media.steps import StepOutcome
 from infra.providers.base import Accepted, AccountLimits, ModelLimits, ProviderRequest, TaskReport, TaskState
+from infra.runners.base import StepJob
+from infra.runners.local import LocalRunner
 from infra.steps import StepRunner
 from infra.storage.base import ObjectStore
 from infra.storage.folder import FolderStore
@@ -151,14 +153,12 @@ class TimedSteps(StepRunner):
     """The run's own steps, slots and records; only the child process is a sleep."""
 
     def __init__(self, store: ObjectStore, work: Path, clock: LoopClock) -> None:
-        super().__init__(store, work, clock, MEDIA_SLOTS, Events())
+        super().__init__(store, clock, Events(), LocalRunner(store, work, MEDIA_SLOTS, self._sleep))
         self._rng = random.Random(11)
         self.busy = 0.0
 
-    async def _perform(
-        self, key: str, name: str, params: Mapping[str, Any], files: Mapping[str, Path], out: Path
-    ) -> StepOutcome:
-        seconds = self._rng.uniform(*STEP_SECONDS[name])
+    async def _sleep(self, job: StepJob, files: Mapping[str, Path], out: Path) -> StepOutcome:
+        seconds = self._rng.uniform(*STEP_SECONDS[job.name])
         self.busy += seconds
         await self._clock.sleep(seconds)
         return StepOutcome({}, {}, seconds)

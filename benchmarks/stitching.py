@@ -34,6 +34,7 @@ from infra.clock import SystemClock
 from infra.events import Events
 from infra.media.ffmpeg import find_ffmpeg, run_ffmpeg
 from infra.media.probe import probe_video
+from infra.runners.local import LocalRunner
 from infra.steps import StepRunner
 from infra.storage import open_store
 from manifests.catalogue import Profile
@@ -115,8 +116,9 @@ class Room:
         """Every step but the clips that are there already is made again."""
         shutil.rmtree(self.work / "store" / "v1" / "steps", ignore_errors=True)
         cores = len(os.sched_getaffinity(0))
-        steps = StepRunner(self.store, self.work / "steps", SystemClock(), cores, Events(_quiet))
-        self._production = SimpleNamespace(steps=steps)
+        runner = LocalRunner(self.store, self.work / "steps", cores)
+        steps = StepRunner(self.store, SystemClock(), Events(_quiet), runner)
+        self._production = SimpleNamespace(steps=steps, shown={})
 
     def keep(self, path: Path) -> BlobRef:
         return put_blob(self.store, "tmp", path, "video/mp4")

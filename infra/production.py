@@ -37,6 +37,7 @@ from infra.providers.runway import RunwayProvider
 from infra.records import read_record
 from infra.run_events import RunEvents
 from infra.run_log import RunLog
+from infra.runners.local import LocalRunner, Shelf, perform_in_child
 from infra.selections import read_gates
 from infra.settings import ELEVENLABS_URL, RUNWAY_URL, Settings
 from infra.state import StoreState
@@ -250,7 +251,9 @@ async def open_production(
     lease = await _acquire(store, clock, plan.campaign, console)
     keeper = asyncio.create_task(lease.keep())
     work = home / "work"
-    steps = StepRunner(store, work, clock, media_jobs(settings), events, shelf=console.shelf)
+    perform = Shelf(console.shelf) if console.shelf is not None else perform_in_child
+    runner = LocalRunner(store, work, media_jobs(settings), perform)
+    steps = StepRunner(store, clock, events, runner)
     try:
         async with _vendors(plan, home, settings, clock, events) as (video, sound, limits):
             budget = Budget(

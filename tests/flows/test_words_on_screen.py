@@ -23,6 +23,7 @@ from infra.drawing import LEAST_CONTRAST, burns_captions, card_files, text_files
 from infra.events import Events
 from infra.media.captions import Cue
 from infra.media.layers import write_card
+from infra.runners.local import LocalRunner
 from infra.steps import StepRunner, step_key_of
 from infra.storage.memory import MemoryStore
 from manifests.diagnostics import Diagnostic
@@ -161,7 +162,7 @@ def production(film: LoadedSpot, work: Path) -> Any:
             blobs[name] = put_blob(store, "ref", film.files[name].path, "font/otf")
         return blobs[name]
 
-    steps = StepRunner(store, work, SystemClock(), 2, Events(lambda event: None))
+    steps = StepRunner(store, SystemClock(), Events(lambda event: None), LocalRunner(store, work, 2))
     return SimpleNamespace(
         store=store, brand=film.brand, steps=steps, file_blob=file_blob, cut=SimpleNamespace(card=(96, 168))
     )

@@ -21,9 +21,11 @@ from infra.clock import SystemClock
 from infra.deliverables import film_name
 from infra.events import Events
 from infra.records import create_record
+from infra.runners.local import LocalRunner
 from infra.selections import read_gates
 from infra.state import StoreState
 from infra.steps import StepRunner
+from infra.storage.base import ObjectStore
 from manifests.finish import DeliverableIndex, Finished
 from manifests.journal import RunRecord
 from manifests.naming import deliverable_index_key
@@ -60,6 +62,10 @@ def made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     return production(paper)
 
 
+def steps_in(store: ObjectStore, work: Path) -> StepRunner:
+    return StepRunner(store, SystemClock(), Events(), LocalRunner(store, work, 2))
+
+
 def production(paper: Paper) -> Any:
     prepared = paper.prepared()
     plan, store = prepared.plan, prepared.store
@@ -67,7 +73,7 @@ def production(paper: Paper) -> Any:
     return SimpleNamespace(
         plan=plan, spot=spot, store=store, run_id=f"{RUN[:-1]}b", clock=SystemClock(), started=AT,
         models=load_models(), settings=prepared.settings, problems=[], notices=[], decisions=[], calls=0, spent=0,
-        buying_seconds=None, fits={}, steps=StepRunner(store, paper.root / "work", SystemClock(), 2, Events()),
+        buying_seconds=None, fits={}, steps=steps_in(store, paper.root / "work"),
         state=lambda: StoreState(store, SystemClock()),
         review_gates=lambda: read_gates(store, plan.campaign, spot.review, auto=False),
     )  # fmt: skip
@@ -155,7 +161,7 @@ async def test_what_failed_its_checks_is_open(made: Any, tmp_path: Path) -> None
 async def test_a_film_that_did_not_change_keeps_its_poster(made: Any, tmp_path: Path) -> None:
     films = films_of(made, tmp_path)
     await wrapped(made, films)
-    made.run_id, made.steps = f"{RUN[:-1]}c", StepRunner(made.store, tmp_path / "w2", SystemClock(), 2, Events())
+    made.run_id, made.steps = f"{RUN[:-1]}c", steps_in(made.store, tmp_path / "w2")
     record, _ = await wrapped(made, films)
     assert record.steps_made == {}
     assert record.grid is not None
