@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from decimal import Decimal
 from fractions import Fraction
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from infra.media.captions import Cue, SpokenLine, build_cues
-from infra.production import SpokenTake
 from manifests.catalogue import Profile
 from manifests.placement import sound_speed
 from manifests.spoken import time_script
+
+if TYPE_CHECKING:  # a production knows the vendors; `plan` only asks how a line will break
+    from infra.production import SpokenTake
 
 
 class CaptionCue(NamedTuple):

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import httpx
-
 from infra.errors import VendorUnavailableError
 from infra.settings import Settings
 from manifests.expand import Services
@@ -25,6 +23,8 @@ def decide_services(settings: Settings) -> Services:
 def _service(vendor: str, url: str | None, has_key: bool) -> str:
     if url is None:
         return vendor if has_key else "backlot"
+    import httpx  # slow to import, and mostly nobody is asked
+
     try:
         answer = httpx.get(f"{url.rstrip('/')}/backlot", timeout=SECONDS, follow_redirects=False)
     except httpx.HTTPError as error:

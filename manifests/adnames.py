@@ -73,13 +73,19 @@ class Pattern:
     def __str__(self) -> str:
         return "_".join(str(part) for part in self.parts)
 
-    @property
+    @cached_property
     def fields(self) -> tuple[str, ...]:
         return tuple(name for part in self.parts for name in part.fields)
 
+    @cached_property
+    def _whole(self) -> str:
+        """For a name from which nothing is left out."""
+        return "_".join("%s".join(part.literals) for part in self.parts)
+
     def format(self, fields: Fields) -> str:
         """The name of one file. Raises UnusableNameError with the field that is to blame."""
-        name = "_".join(self._written(fields))
+        values = tuple([write_field(name, fields.get(name)) for name in self.fields])
+        name = self._whole % values if all(values) else "_".join(self._written(fields))
         if len(name) > MAX_NAME:
             longest = max(self.fields, key=lambda one: len(str(fields.get(one) or "")), default="")
             detail = f"{name!r} has {len(name)} characters, at most {MAX_NAME} are taken; the longest is {{{longest}}}"

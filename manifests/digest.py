@@ -17,11 +17,16 @@ def canonical_json(value: object) -> bytes:
 
     5 and 5.0 are two texts, so two identities: requests carry whole numbers where the vendor does.
     """
-    return json.dumps(_plain(value), sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+    return _ENCODER.encode(_plain(value)).encode()
+
+
+_ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 
 
 def _plain(value: object) -> object:
     """The same in dicts and lists, which is all that the encoder takes; refuses what has no single form."""
+    if isinstance(value, str):  # most are, and whether it is a mapping takes long to say
+        return value
     if isinstance(value, float) and not math.isfinite(value):
         raise ValueError(f"{value!r} has no canonical form")
     if isinstance(value, Mapping):

@@ -68,6 +68,8 @@ class Services:
 
 
 def find_blanks(value: Any) -> Iterator[Mapping[str, Any]]:
+    if isinstance(value, str | int):
+        return
     if isinstance(value, Mapping):
         if "from" in value and "what" in value:
             yield value

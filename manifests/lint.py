@@ -5,7 +5,6 @@ Warnings only, each at its line. Wrong now and then by design: language is not a
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from decimal import Decimal
 
@@ -17,6 +16,7 @@ from manifests.schema import Camera, Shot
 from manifests.wording import (
     MOOD_WORDS,
     count_subjects,
+    find_banned,
     find_mood_words,
     find_negatives,
     has_direction,
@@ -77,10 +77,9 @@ def _lint_words(loaded: LoadedSpot, shot: Shot) -> Iterator[Diagnostic]:
             yield _warn(
                 loaded, path, "negative", f"`{phrase}`: models often draw what they are told to leave out", remedy
             )
-        for banned in loaded.brand.never:
-            if re.search(rf"\b{re.escape(banned.lower())}\b", (text or "").lower()):
-                remedy = "take it out; the brand kit lists it under `never`"
-                yield _warn(loaded, path, "banned", f"the brand never shows `{banned}`", remedy)
+        for banned in find_banned(text or "", loaded.brand.never):
+            remedy = "take it out; the brand kit lists it under `never`"
+            yield _warn(loaded, path, "banned", f"the brand never shows `{banned}`", remedy)
     rest = sort_avoided(shot).rest
     if rest:
         detail = f"{', '.join(rest)}: not said to the model, asked of the person who looks at the takes"

@@ -154,7 +154,7 @@ def untag(text: str) -> str:
         article = found[1] or "the "
         return article + found[2].replace("_", " ")
 
-    return _TAG.sub(spoken, _APPOSITION.sub("", text)).strip()
+    return (_TAG.sub(spoken, _APPOSITION.sub("", text)) if "@" in text else text).strip()
 
 
 def _lettering(shot: Shot) -> str:

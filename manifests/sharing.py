@@ -6,7 +6,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -78,11 +78,10 @@ def _projected(source: Source, axes: Sequence[str], when: Mapping[str, Any] | No
     positions = source.matrix.positions
     wanted = [positions[axis] for axis in axes]
     present = [(positions[axis], _allowed(value)) for axis, value in (when or {}).items() if axis in positions]
-    return Counter(
-        tuple([cell[index] for index in wanted])
-        for cell in source.matrix.cells
-        if all(cell[index] in allowed for index, allowed in present)
-    )
+    cells: Iterable[Cell] = source.matrix.cells
+    if present:
+        cells = [cell for cell in cells if all(cell[index] in allowed for index, allowed in present)]
+    return Counter([tuple([cell[index] for index in wanted]) for cell in cells])
 
 
 def _allowed(value: Any) -> frozenset[str]:

@@ -99,33 +99,48 @@ def words_of(text: str) -> list[str]:
     return re.findall(r"[a-z0-9'@_-]+", text.lower())
 
 
-@lru_cache(4096)  # a field is the same in thousands of variants
+_once = lru_cache(4096)  # a field is the same in thousands of variants
+
+
+@_once
 def find_mood_words(text: str) -> tuple[str, ...]:
     lowered = text.lower()
     return tuple(word for word, pattern in _MOODS if pattern.search(lowered))
 
 
-def find_negatives(text: str) -> list[str]:
-    return [found[0] for found in _NEGATIVE.finditer(text)]
+@_once
+def find_negatives(text: str) -> tuple[str, ...]:
+    return tuple(found[0] for found in _NEGATIVE.finditer(text))
 
 
+@_once
+def find_banned(text: str, never: tuple[str, ...]) -> tuple[str, ...]:
+    lowered = text.lower()
+    return tuple(word for word in never if re.search(rf"\b{re.escape(word.lower())}\b", lowered))
+
+
+@_once
 def has_people(text: str) -> bool:
     return _PEOPLE.search(text) is not None
 
 
+@_once
 def has_speed(text: str) -> bool:
     return not _none_of(text, SPEEDS)
 
 
+@_once
 def has_direction(text: str) -> bool:
     words = words_of(text)
     return not _none_of(text, DIRECTIONS) or any(_stem_in(word, _DIRECTED) for word in words)
 
 
+@_once
 def is_still(text: str) -> bool:
     return not _none_of(text, _STATIC)
 
 
+@_once
 def has_verb(text: str) -> bool:
     """Any word that looks like a verb in use: lifts, brightening, moved. A plural noun does not where a
     determiner or preposition stands before it; "green leaves" passes for a verb."""
@@ -140,6 +155,7 @@ def has_verb(text: str) -> bool:
     return False
 
 
+@_once
 def count_subjects(text: str) -> int:
     """How many things a subject lists: "a woman with a dog, a cat and two birds" are 4; what follows "with" is not one
     unless it is listed after a comma."""

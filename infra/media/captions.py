@@ -15,7 +15,6 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Annotated, Literal, NamedTuple
 
-import pysubs2
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from infra.errors import MediaError
@@ -84,6 +83,8 @@ class _Draft(NamedTuple):
 
 def run(params: Params, inputs: Mapping[str, Path], out: Path) -> dict[str, object]:
     """Writes captions.srt and captions.vtt, as asked."""
+    import pysubs2  # slow to import, and `plan` only asks how a line will break
+
     for form in params.formats:
         subtitles = pysubs2.SSAFile()
         for cue in params.cues:
