@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import logging
 import re
 import time
 from collections.abc import Awaitable, Mapping, Sequence
@@ -22,7 +23,8 @@ from prefect.artifacts import (
 from prefect.blocks.abstract import NotificationBlock
 from prefect.blocks.core import Block
 from prefect.events import emit_event
-from prefect.logging import get_run_logger
+from prefect.logging.handlers import APILogHandler
+from prefect.runtime import flow_run
 
 from flows.views import event_line
 from infra.blobs import read_blob
@@ -32,14 +34,14 @@ from infra.notify import NotifyError, post_news
 from infra.production import Production
 from infra.run_log import level_of
 from manifests.finish import Finished, film_facts
-from manifests.journal import RunRecord
+from manifests.journal import BlobRef, RunRecord
 from manifests.naming import slate
 from manifests.news import News, budget_news, news_of
 from manifests.plan import Verb
 
 PROGRESS_SECONDS = 5.0  # between two updates of one bar
 MOST_ROWS = 500  # of a table: Prefect keeps it in its database
-GRID_WIDTH = 1600
+GRID_WIDTH = 1000
 WARN_AT = 0.8  # of the budget, where no schedule says otherwise
 _ENDED = ("collected", "failed", "refused", "unknown")
 
@@ -59,7 +61,7 @@ class Shown:
         self._bar: UUID | None = None
         self._looked = 0.0
         self._working: set[asyncio.Task[Any]] = set()
-        self._logger = get_run_logger()
+        self._logger = _logger_of(str(flow_run.id))
 
     async def begin(self) -> None:
         plan = self._production.plan
@@ -121,8 +123,9 @@ class Shown:
         films = [self._film_row(film) for film in finished[:MOST_ROWS]]
         await self._try(acreate_table_artifact(films, key=self._key("films"), description=self._where(record)))
         if record.grid is not None:
-            jpeg = await asyncio.to_thread(self._grid, record)
-            await self._try(acreate_image_artifact(jpeg, key=self._key("grid"), description="Every variant's poster"))
+            picture = await asyncio.to_thread(self._grid, record.grid)
+            making = acreate_image_artifact(picture, key=self._key("grid"), description="Every variant's poster")
+            await self._try(making)
         self._tell_shots(record)
         for news in news_of(record):
             await self.tell(news)
@@ -141,10 +144,9 @@ class Shown:
 
     def _film_row(self, film: Finished) -> dict[str, Any]:
         index, store, settings = film.index, self._production.store, self._production.settings
-        facts = film_facts(index.measured)
         return {
             "film": index.film, "variant": index.variant, "placement": index.profile, "ok": bool(film.ok),
-            "measured": ", ".join(f"{k} {v}" for k, v in facts.items()) if isinstance(facts, Mapping) else str(facts),
+            "measured": film_facts(index.measured),
             "where": place_of(store, settings.links, index.files[index.film]),
         }  # fmt: skip
 
@@ -153,10 +155,12 @@ class Shown:
             return "Films"
         return f"Films. Dailies: {place_of(self._production.store, self._production.settings.links, record.dailies)}"
 
-    def _grid(self, record: RunRecord) -> str:
-        if record.grid is None:
-            return ""
-        jpeg = shrink_jpeg(read_blob(self._production.store, record.grid), GRID_WIDTH)
+    def _grid(self, grid: BlobRef) -> str:
+        """A link where people have one; else the picture itself, small: Prefect's pages open no file."""
+        store, links = self._production.store, self._production.settings.links
+        if links:
+            return place_of(store, links, grid)
+        jpeg = shrink_jpeg(read_blob(store, grid), GRID_WIDTH)
         return f"data:image/jpeg;base64,{base64.b64encode(jpeg).decode()}"
 
     def _tell_shots(self, record: RunRecord) -> None:
@@ -205,6 +209,17 @@ class Shown:
         except Exception as error:  # noqa: BLE001 - whatever the server says, no purchase may end for it
             self._logger.warning("Prefect took no artifact: %s", type(error).__name__)
             return None
+
+
+def _logger_of(run: str) -> logging.LoggerAdapter[logging.Logger]:
+    """To the log of the flow run and nowhere else: a terminal has its own lines. Not Prefect's own run logger, which
+    `run` keeps quiet: it tells the end of every task."""
+    logger = logging.getLogger("shotrunner.run")
+    if not logger.handlers:
+        logger.addHandler(APILogHandler())
+        logger.setLevel(logging.INFO)
+        logger.propagate = False
+    return logging.LoggerAdapter(logger, {"flow_run_id": run})
 
 
 async def _through_block(name: str, news: News) -> None:

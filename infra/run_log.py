@@ -10,7 +10,7 @@ import json
 import logging
 from collections.abc import Mapping
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from infra.clock import Clock
 from infra.errors import PreconditionFailedError, StoreError
@@ -30,7 +30,6 @@ class RunLog:
         self._campaign = campaign
         self._path = folder / f"{run_id}.jsonl"
         self._aloud = aloud
-        self._file: IO[str] | None = None
         if aloud and not LOGGER.handlers:
             LOGGER.addHandler(logging.StreamHandler())
             LOGGER.setLevel(logging.INFO)
@@ -41,11 +40,9 @@ class RunLog:
         if self._aloud:
             LOGGER.log(level_of(event), "%s", line)
         try:
-            if self._file is None:
-                self._path.parent.mkdir(parents=True, exist_ok=True)
-                self._file = self._path.open("a", encoding="utf-8")
-            self._file.write(line + "\n")
-            self._file.flush()
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            with self._path.open("a", encoding="utf-8") as file:
+                file.write(line + "\n")
         except OSError:  # a full disk: the take's own records tell what happened
             return
 
@@ -54,15 +51,13 @@ class RunLog:
         told: dict[str, Any] = {"at": self._clock.now().isoformat(), "level": logging.getLevelName(level_of(event))}
         told |= {"run_id": self._run_id, "campaign": self._campaign}
         if address:
-            parts = (address, f"{event['what']} {event['take']}") if "take" in event else (address,)
-            told["slate"] = slate(self._campaign, *parts)
+            told["slate"] = slate(self._campaign, address)
         return told | {"event": event["message_type"]} | {k: v for k, v in event.items() if k != "message_type"}
 
     def close(self, store: ObjectStore) -> None:
         """Puts the lines into the store, and removes the file when they are there."""
-        if self._file is None:
+        if not self._path.is_file():
             return
-        self._file.close()
         try:
             store.put_file(
                 run_key(self._run_id, LOG_NAME), self._path, content_type="application/x-ndjson", if_absent=True

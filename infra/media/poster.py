@@ -55,11 +55,13 @@ def _read_frame(film: Path, number: int) -> Image.Image:
 
 
 def shrink_jpeg(data: bytes, width: int) -> bytes:
-    """The same picture no wider than that; as it is when it is small enough."""
+    """The same picture as JPEG, no wider than that; as it is when it is one already."""
     with Image.open(io.BytesIO(data)) as image:
-        if image.width <= width:
+        if image.width <= width and image.format == "JPEG":
             return data
-        small = image.convert("RGB").resize((width, max(1, round(image.height * width / image.width))))
+        small = image.convert("RGB")
+        if image.width > width:
+            small = small.resize((width, max(1, round(image.height * width / image.width))))
     out = io.BytesIO()
     small.save(out, "JPEG", quality=QUALITY)
     return out.getvalue()

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from opentelemetry import trace
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from prefect.utilities.annotations import quote
 
 import tasks.policy
@@ -55,3 +60,35 @@ async def test_an_error_without_an_address_gets_the_slate(handed: list[Any]) -> 
         with pytest.raises(ShotrunnerError) as caught:
             await weigh("pour take 1", address)
         assert caught.value.address == told
+
+
+@pytest.fixture
+def spans() -> Iterator[InMemorySpanExporter]:
+    """What an operator's exporter would get. The provider can be set once in a process, so it stays."""
+    exporter = InMemorySpanExporter()
+    provider = trace.get_tracer_provider()
+    if not isinstance(provider, TracerProvider):
+        provider = TracerProvider()
+        trace.set_tracer_provider(provider)
+    processor = SimpleSpanProcessor(exporter)
+    provider.add_span_processor(processor)
+    yield exporter
+    processor.shutdown()
+
+
+async def test_a_span_says_which_take_of_which_run(handed: list[Any], spans: InMemorySpanExporter) -> None:
+    @production_task("weigh")
+    async def weigh(slate: str, production: Production) -> str:
+        return slate
+
+    production = object.__new__(Production)
+    production.run_id = "20261121-0900-abcd"
+    production.plan = SimpleNamespace(campaign="winter")  # type: ignore[assignment]
+    with trace.get_tracer("prefect").start_as_current_span("weigh"):  # as Prefect does where spans are wanted
+        await weigh("winter pour take 1", production)
+    (span,) = spans.get_finished_spans()
+    assert dict(span.attributes or {}) == {
+        "shotrunner.slate": "winter pour take 1",
+        "shotrunner.run_id": "20261121-0900-abcd",
+        "shotrunner.campaign": "winter",
+    }
