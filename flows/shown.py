@@ -10,6 +10,7 @@ import logging
 import re
 import time
 from collections.abc import Awaitable, Mapping, Sequence
+from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
@@ -42,7 +43,7 @@ from manifests.plan import Verb
 PROGRESS_SECONDS = 5.0  # between two updates of one bar
 MOST_ROWS = 500  # of a table: Prefect keeps it in its database
 GRID_WIDTH = 1000
-WARN_AT = 0.8  # of the budget, where no schedule says otherwise
+WARN_AT = Decimal("0.8")  # of the budget, where no schedule says otherwise
 _ENDED = ("collected", "failed", "refused", "unknown")
 
 
@@ -54,7 +55,9 @@ class Shown:
         plan = production.plan
         self._used = plan.totals.spent
         self._limit = production.spot.budget.credits + plan.options.extra_credits
-        self._warned = self._used > WARN_AT * self._limit
+        scheduled = plan.scheduled
+        self._warn_at = (scheduled.rules.budget.warn_at if scheduled is not None else None) or WARN_AT
+        self._warned = self._used > self._warn_at * self._limit  # told before
         self._open: dict[str, int] = {}
         self._todo = sum(a.verb in (Verb.BUY, Verb.COLLECT) for a in plan.actions)
         self._ended = 0
@@ -97,9 +100,9 @@ class Shown:
             self._open.pop(name, None)
             self._used += amount
         used = self._used + sum(self._open.values())
-        if not self._warned and used > WARN_AT * self._limit:
+        if not self._warned and used > self._warn_at * self._limit:
             self._warned = True
-            self._later(self.tell(budget_news(self._production.plan.campaign, used, self._limit, WARN_AT)))
+            self._later(self.tell(budget_news(self._production.plan.campaign, used, self._limit, self._warn_at)))
 
     def _advance(self) -> None:
         now = time.monotonic()

@@ -5,7 +5,7 @@ An address of a webhook is a secret: it is given by reference, and no message of
 
 from __future__ import annotations
 
-import os
+import asyncio
 from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
@@ -14,7 +14,9 @@ from urllib.parse import urlsplit
 import httpx
 
 from infra.clock import Clock
-from infra.errors import ShotrunnerError
+from infra.errors import KeyUnreadableError, ShotrunnerError
+from infra.masking import MASKING
+from infra.secret_sources import SOURCES
 from manifests.news import News
 
 TRIES = 3
@@ -28,21 +30,25 @@ class NotifyError(ShotrunnerError):
     exit_code = 6
 
 
-def address_of(reference: str, environment: Mapping[str, str] = os.environ) -> str:
-    """What `env:NAME` stands for. Raises NotifyError."""
-    kind, _, name = reference.partition(":")
-    if kind != "env" or not name:
-        raise NotifyError(f"`{reference}` is no reference", remedy="write env:NAME, or block:TYPE/NAME of Prefect")
-    address = environment.get(name, "").strip()
+def address_of(reference: str) -> str:
+    """What the reference stands for. May block. Raises NotifyError."""
+    scheme, _, place = reference.partition(":")
+    source = SOURCES.get(scheme)
+    if source is None or not place:
+        raise NotifyError(f"`{reference}` is no reference", remedy=f"it begins with {', '.join(SOURCES)} and a colon")
+    try:
+        address = source.read(place).strip()
+    except KeyUnreadableError as error:
+        raise NotifyError(f"{reference}: {error.detail}", remedy=error.remedy) from error
     if urlsplit(address).scheme not in ("http", "https"):
-        found = "holds no http address" if address else "is not set"
-        raise NotifyError(f"the environment variable {name} {found}", remedy="set it where the run works")
+        raise NotifyError(f"{reference} holds no http address", remedy="it holds the whole address of the webhook")
+    MASKING.add(address)
     return address
 
 
 async def post_news(reference: str, news: News, clock: Clock, *, client: httpx.AsyncClient | None = None) -> None:
     """Raises NotifyError when the webhook cannot be found, or does not take it."""
-    address = address_of(reference)
+    address = await asyncio.to_thread(address_of, reference)
     body = asdict(news)
     own = client or httpx.AsyncClient(timeout=TIMEOUT, follow_redirects=False)
     try:

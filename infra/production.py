@@ -52,9 +52,9 @@ from manifests.expand import ALONE, OUT_FRAME, Want
 from manifests.films import Variant
 from manifests.journal import BlobRef, LineFit, RunEvent
 from manifests.naming import plan_key
-from manifests.news import Notify
 from manifests.plan import Plan, first_limit
 from manifests.ratecard import load_models, load_profiles
+from manifests.schedule import Notify
 from manifests.schema import Brand, Spot, VoiceLine
 from manifests.timing import Cut, cut_of
 from manifests.tiny import shrink_profile
@@ -105,7 +105,8 @@ class Production:
     @property
     def notify(self) -> tuple[Notify, ...]:
         """Everybody who wants news of this run."""
-        return self.settings.notify
+        scheduled = self.plan.scheduled
+        return (*self.settings.notify, *(scheduled.rules.notify if scheduled is not None else ()))
 
     @functools.cached_property
     def priorities(self) -> Mapping[str, float]:

@@ -17,7 +17,7 @@ from pydantic_settings import (
 from infra.errors import ShotrunnerError
 from infra.keys import is_reference
 from manifests.diagnostics import suggest
-from manifests.news import Notify
+from manifests.schedule import Notify
 
 CONFIG_NAME = "shotrunner.toml"
 SECRETS = ("runway_key", "elevenlabs_key")  # by field

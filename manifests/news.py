@@ -4,20 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Any, Literal
 
-from manifests.journal import Problem, Record, RunRecord
+from manifests.journal import Problem, RunRecord
 
 Happening = Literal["needs-approval", "failed", "budget-warning", "delivered"]
 APPROVAL = 4  # exit code
 MOST = 5  # problems in one message: the dailies page has all
-
-
-class Notify(Record):
-    """Who wants to hear of what. `to` is a reference, never an address: `env:NAME`, or `block:TYPE/NAME` of Prefect."""
-
-    events: tuple[Happening, ...]
-    to: str
 
 
 @dataclass(frozen=True)
@@ -63,7 +57,7 @@ def _line(problem: Problem) -> str:
     return f"{words}. {problem.remedy}" if problem.remedy else words
 
 
-def budget_news(campaign: str, used: int, limit: int, share: float) -> News:
+def budget_news(campaign: str, used: int, limit: int, share: Decimal) -> News:
     """When reserved and spent credits pass `share` of `limit`."""
     text = f"{campaign}: {used:,} of {limit:,} credits are used, more than {share:.0%}"
     return News("budget-warning", campaign, text, {"used_credits": used, "limit_credits": limit})

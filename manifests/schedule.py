@@ -33,7 +33,7 @@ Cron = Annotated[str, StringConstraints(min_length=9, max_length=200)]
 Zone = Annotated[str, StringConstraints(min_length=1, max_length=60)]
 Span = Annotated[str, StringConstraints(pattern=r"^[1-9][0-9]{0,3}[mhd]$")]
 WeekTime = Annotated[str, StringConstraints(pattern=r"^(Mon|Tue|Wed|Thu|Fri|Sat|Sun) ([01][0-9]|2[0-3]):[0-5][0-9]$")]
-Secret = Annotated[str, StringConstraints(pattern=r"^(env|file|aws-sm|prefect):[^\s]+$")]
+Secret = Annotated[str, StringConstraints(pattern=r"^(env|file|aws-sm|prefect-secret|block):[^\s]+$")]
 Weeks = Annotated[int, Field(ge=1, le=520), BeforeValidator(_take_whole)]
 
 
@@ -144,7 +144,8 @@ class Notify(Model):
         tuple[Literal["needs-approval", "failed", "budget-warning", "delivered"], ...], Field(min_length=1)
     ] = Field(description="Of what.")
     to: Secret = Field(
-        description="Where the address is kept, never the address: env:NAME, file:PATH, aws-sm:NAME, prefect:BLOCK.",
+        description="Where the webhook's address is kept, never the address: env:NAME, file:/PATH, aws-sm:ID#KEY, "
+        "prefect-secret:BLOCK; or block:TYPE/NAME, a notification block of Prefect.",
         examples=["env:ALDER_WEBHOOK"],
     )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from clocks import TestClock
@@ -58,11 +59,22 @@ async def test_nobody_there_says_so_without_the_address(monkeypatch: pytest.Monk
     [
         ("https://hooks.example/secret", None, "is no reference"),
         ("env:", None, "is no reference"),
-        ("env:NO_SUCH_HOOK", None, "is not set"),
+        ("env:NO_SUCH_HOOK", None, "the environment has no NO_SUCH_HOOK"),
         ("env:WINTER_HOOK", "not an address", "holds no http address"),
+        ("file:/no/such/hook", None, "No such file"),
     ],
 )
-def test_a_reference_that_stands_for_nothing(reference: str, value: str | None, words: str) -> None:
+def test_a_reference_that_stands_for_nothing(
+    reference: str, value: str | None, words: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if value:
+        monkeypatch.setenv("WINTER_HOOK", value)
     with pytest.raises(NotifyError, match=words) as refused:
-        address_of(reference, {"WINTER_HOOK": value} if value else {})
+        address_of(reference)
     assert value is None or value not in str(refused.value)
+
+
+async def test_a_file_keeps_an_address_as_well(hook: Webhook, tmp_path: Path) -> None:
+    (tmp_path / "hook").write_text(hook.url + "\n")
+    await post_news(f"file:{tmp_path}/hook", NEWS, TestClock())
+    assert len(hook.got) == 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from decimal import Decimal
 from typing import Any
 
 from manifests.journal import Problem, RunRecord
@@ -50,4 +51,6 @@ def test_nothing_happened_nothing_is_told() -> None:
 
 
 def test_the_budget_is_told_in_credits() -> None:
-    assert budget_news("winter", 830, 1000, 0.8).text == "winter: 830 of 1,000 credits are used, more than 80%"
+    assert (
+        budget_news("winter", 830, 1000, Decimal("0.8")).text == "winter: 830 of 1,000 credits are used, more than 80%"
+    )
