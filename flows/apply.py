@@ -9,7 +9,9 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +19,7 @@ from flows import views
 from flows.checking import refuse_words_that_do_not_fit
 from flows.costs import refuse_unexplained
 from flows.delivery import put_film, put_out, put_pages, put_sheets
-from flows.prepare import Prepared, refuse_over_budget, store_inputs
+from flows.prepare import Prepared, plan_pictures, refuse_moved_prices, refuse_over_budget, store_inputs
 from infra.clock import SystemClock
 from infra.console import CONSOLE, RunConsole
 from infra.deliverables import find_deliverable
@@ -29,7 +31,9 @@ from infra.orchestrator import PrefectServer, require_server
 from infra.records import read_record
 from infra.runs import last_run
 from infra.selections import read_decisions, read_gates
+from infra.state import StoreState
 from infra.storage.base import ObjectStore
+from manifests.films import Variant
 from manifests.finish import DeliverableIndex, film_facts, finish_inputs, said_inputs
 from manifests.journal import RunRecord
 from manifests.naming import run_key
@@ -37,31 +41,91 @@ from manifests.plan import Plan, Planner
 from manifests.ratecard import load_profiles
 
 
+LINES_MISSING = 3  # how a plan of the speech ends when a line cannot be had: films without it are made all the same
+
+
 class NotConfirmedError(ShotrunnerError):
     summary = "nothing was bought"
     exit_code = 2
 
 
-def apply_prepared(prepared: Prepared, out: Path | None, *, yes: bool, json: bool, wait: bool = False) -> int:
-    """Applies a plan that was just made. Returns the exit code; raises what stopped it before anything was paid."""
+@dataclass(frozen=True)
+class Manner:
+    """How a plan is applied. `exactly`: what follows from a plan of the speech is left to the next run."""
+
+    out: Path | None
+    yes: bool
+    json: bool
+    wait: bool = False
+    exactly: bool = False
+    accept_prices: bool = True
+
+
+def apply_prepared(
+    prepared: Prepared, out: Path | None, *, yes: bool, json: bool, wait: bool = False, exactly: bool = False,
+    accept_prices: bool = True,
+) -> int:  # fmt: skip
+    """Applies a plan that was just made; after one of the speech alone, the plan of everything at the lengths that it
+    needs. Returns the exit code; raises what stopped it before anything more was paid."""
+    manner = Manner(out, yes, json, wait, exactly, accept_prices)
+    with orchestration(prepared) as server:
+        code = _apply_one(prepared, manner, server)
+        pictures = _pictures_after(prepared, code)
+        if pictures is None:
+            return code
+        if exactly:
+            return _told_to_plan(prepared, json=json)
+        if not accept_prices:
+            refuse_moved_prices(pictures)
+        return _apply_one(pictures, manner, server)
+
+
+def _apply_one(prepared: Prepared, manner: Manner, server: Orchestration) -> int:
     plan = prepared.plan
     refuse_gates(plan)
     refuse_over_budget(plan)
-    folder = out or Path("out") / plan.campaign
-    finished = _finished(prepared.store, plan, prepared.planner)
-    if finished is not None:
-        return _nothing_to_do(prepared.store, plan, finished, folder, json=json)
-    refuse_what_is_missing(prepared, wait=wait)
-    if not json:
+    folder = manner.out or Path("out") / plan.campaign
+    if plan.is_speech:
+        if prepared.heard is not None and not prepared.heard.missing:
+            return 0  # a stored plan that was applied before
+    else:
+        finished = _finished(prepared.store, plan, prepared.planner)
+        if finished is not None:
+            return _nothing_to_do(prepared.store, plan, finished, folder, json=manner.json)
+    refuse_what_is_missing(prepared, wait=manner.wait)
+    if not manner.json:
         for line in views.run_header(plan):
             views.say(line)
-    confirm(plan, yes=yes)
+    confirm(plan, yes=manner.yes)
     not_compared = refuse_unexplained(prepared)
-    if not_compared and not json:
+    if not_compared and not manner.json:
         views.say(f"note: {not_compared}", stream=sys.stderr)
     digest = store_inputs(prepared)
-    console = RunConsole(home=prepared.home, wait=wait)
-    return run_flow(prepared, digest, console, folder, json=json)
+    console = RunConsole(home=prepared.home, wait=manner.wait)
+    return run_flow(prepared, digest, console, folder, json=manner.json, server=server)
+
+
+def _pictures_after(prepared: Prepared, code: int) -> Prepared | None:
+    """What a plan of the speech leads to; None when it was none, or when no film has all that is spoken in it."""
+    if not prepared.plan.is_speech or code not in (0, LINES_MISSING):
+        return None
+    after = plan_pictures(prepared, StoreState(prepared.store, SystemClock()))
+    if after is None or (code and not any(_has_lines(after, variant) for variant in after.plan.variants)):
+        return None
+    return after
+
+
+def _has_lines(prepared: Prepared, variant: Variant) -> bool:
+    voiceover, walks = variant.spot.sound.voiceover, prepared.planner.walks
+    wants = [f"{variant.line(line.id)}/line" for line in (voiceover.lines if voiceover else ())]
+    return all(walks[want].wanted[0].result is not None for want in wants)
+
+
+def _told_to_plan(prepared: Prepared, *, json: bool) -> int:
+    again = f"shotrunner plan {prepared.plan.manifest} --out plan.json"
+    facts = {"message_type": "spoken", "campaign": prepared.plan.campaign, "next": again}
+    views.answer(facts, [f"the speech is there; its plan holds nothing else. The pictures: {again}"], json=json)
+    return 0
 
 
 def refuse_what_is_missing(prepared: Prepared, *, wait: bool) -> None:
@@ -93,6 +157,8 @@ def confirm(plan: Plan, *, yes: bool) -> None:
         return
     total = plan.totals.credits
     question = f"Spend {total:,} credits (${total / 100:.2f}), up to {plan.totals.up_to:,} with retakes?"
+    if plan.is_speech:
+        question = f"Spend {total:,} credits (${total / 100:.2f}) on the speech? The pictures are asked for after it."
     ask(question, f"the plan costs {total:,} credits", yes=yes)
 
 
@@ -155,52 +221,83 @@ def _told(index: DeliverableIndex) -> dict[str, Any]:
     return {"profile": index.profile, "ok": bool(index.measured["ok"]), "facts": film_facts(index.measured)}
 
 
-def run_flow(prepared: Prepared, digest: str, console: RunConsole, folder: Path, *, json: bool) -> int:
+def run_flow(
+    prepared: Prepared, digest: str, console: RunConsole, folder: Path, *, json: bool, server: Orchestration
+) -> int:
     """Runs the flow in this process, shows its events, and puts the files out. Returns the exit code."""
     CONSOLE.set(console)
     seen: dict[str, Any] = {}
     console.events.listen(seen.update)  # the last run_id stays
     if json:
         console.events.listen(views.print_json)
-        code = _drive(console, digest, prepared)
+        code = _drive(console, digest, prepared, server)
     else:
         with views.RunView(prepared.plan) as view:
             console.events.listen(view.listen)
-            code = _drive(console, digest, prepared)
+            code = _drive(console, digest, prepared, server)
     return _report(prepared, seen.get("run_id"), folder, code, json=json)
 
 
-def _drive(console: RunConsole, digest: str, prepared: Prepared) -> int:
-    console.events.emit("starting", what="Prefect" if os.environ.get("PREFECT_API_URL") else "Prefect (its own server)")
-    settings = prepared.settings
-    server = prefect_environment(prepared.home, secrets=named_variables(settings.runway_key, settings.elevenlabs_key))
+class Orchestration:
+    """Prefect's server for the length of a command, however many flows it runs: started with the first of them. Prefect
+    reads its address once in a process, so a second server would not be found."""
+
+    def __init__(self, prepared: Prepared) -> None:
+        self._prepared = prepared
+        self._begun = False
+        self.own: PrefectServer | None = None  # None where the user has one
+
+    def begin(self) -> str:
+        """Goes on starting while the caller does other things. Says what is started; nothing the second time."""
+        if self._begun:
+            return ""
+        self._begun = True
+        what = "Prefect" if os.environ.get("PREFECT_API_URL") else "Prefect (its own server)"
+        settings = self._prepared.settings
+        secrets = named_variables(settings.runway_key, settings.elevenlabs_key)
+        self.own = prefect_environment(self._prepared.home, secrets=secrets)
+        return what
+
+    def wait(self) -> None:
+        if self.own is not None:
+            self.own.wait()
+
+
+@contextmanager
+def orchestration(prepared: Prepared) -> Iterator[Orchestration]:
+    server = Orchestration(prepared)
     try:
-        from flows.campaign import ProductionError, produce
-        from flows.history import history_written
-
-        flow_runs: list[str] = []
-        console.events.listen(lambda event: flow_runs.extend([event["flow_run"]] if "flow_run" in event else []))
-
-        async def run() -> None:
-            _hear_signals(console)
-            # Prefect takes SIGTERM for itself when the flow begins: it is taken back, or paid takes would be left
-            console.events.listen(lambda e: _hear_signals(console) if e["message_type"] == "run" else None)
-            try:
-                await produce(plan=digest, store=prepared.store_url)
-            finally:
-                if server is not None and flow_runs:
-                    await history_written(flow_runs[-1])
-
-        if server is not None:
-            server.wait()
-        try:
-            asyncio.run(run())
-        except ProductionError as error:
-            return error.status
-        return 0
+        yield server
     finally:
-        if server is not None:
-            server.stop()
+        if server.own is not None:
+            server.own.stop()
+
+
+def _drive(console: RunConsole, digest: str, prepared: Prepared, server: Orchestration) -> int:
+    if what := server.begin():
+        console.events.emit("starting", what=what)
+    from flows.campaign import ProductionError, produce
+    from flows.history import history_written
+
+    flow_runs: list[str] = []
+    console.events.listen(lambda event: flow_runs.extend([event["flow_run"]] if "flow_run" in event else []))
+
+    async def run() -> None:
+        _hear_signals(console)
+        # Prefect takes SIGTERM for itself when the flow begins: it is taken back, or paid takes would be left
+        console.events.listen(lambda e: _hear_signals(console) if e["message_type"] == "run" else None)
+        try:
+            await produce(plan=digest, store=prepared.store_url)
+        finally:
+            if server.own is not None and flow_runs:
+                await history_written(flow_runs[-1])
+
+    server.wait()
+    try:
+        asyncio.run(run())
+    except ProductionError as error:
+        return error.status
+    return 0
 
 
 def _hear_signals(console: RunConsole) -> None:
@@ -242,11 +339,21 @@ def prefect_environment(home: Path, *, secrets: Collection[str] = ()) -> Prefect
     return server
 
 
+def _report_speech(record: RunRecord, *, json: bool) -> int:
+    """What it is good for is told by the plan that follows."""
+    told: Mapping[str, Any] = record.model_dump(mode="json", by_alias=True)
+    lines = views.run_lines(told | {"notices": []}, [])
+    views.answer({"message_type": "spoken", **told}, lines, json=json)
+    return 0
+
+
 def _report(prepared: Prepared, run_id: str | None, folder: Path, code: int, *, json: bool) -> int:
     store = prepared.store
     record = read_record(store, run_key(run_id, "run.json"), RunRecord) if run_id else None
     if record is None:
         return code or 1
+    if prepared.plan.is_speech and not code:
+        return _report_speech(record, json=json)
     films = [{"file": str(film.path), **_told(film.index)} for film in put_out(store, prepared.plan, record, folder)]
     told: Mapping[str, Any] = record.model_dump(mode="json", by_alias=True)
     if json:

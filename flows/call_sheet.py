@@ -35,6 +35,7 @@ def plan_facts(plan: Plan, checked: Checked, slots: int) -> dict[str, Any]:
         "prices": _prices(plan, checked.models),
         "seconds_to_make": list(times_of(plan, checked.models, slots)),
         "slots": slots,
+        **({"with_pictures": plan.with_pictures.model_dump(mode="json")} if plan.with_pictures else {}),
         "needs": needs_of(checked.parts, plan.wants, checked.profiles),
         "ratios": [asdict(bill) | {"saved": bill.saved} for bill in _ratio_bills(plan, checked)],
         "not_applied": list(plan.not_applied),
@@ -85,6 +86,8 @@ def _totals(plan: Plan) -> list[str]:
         lines.append(
             f"  up to  {plan.totals.up_to:,} with every retake that failures and bad pictures allow, within the budget"
         )
+    if plan.with_pictures is not None:
+        return [*lines, f"  later  {plan.with_pictures.credits:,} with the pictures, at the lengths known now"]
     takes_of = {w.id: w for w in plan.every_want if w.what == "take"}
     planned = sum(takes_of[a.want].seconds for a in plan.actions if a.want in takes_of)
     screen = Decimal(plan.totals.screen_seconds)

@@ -17,7 +17,7 @@ from flows.graphics import shared_borders
 from flows.problems import note_problems
 from flows.shots import Circled, shoot
 from flows.shown import Shown
-from flows.speech import Purchases, speak
+from flows.speech import Purchases, measure_lines, speak
 from flows.spot import Sounds, finish_deliverable
 from infra.console import current_console
 from infra.errors import ShotrunnerError
@@ -71,6 +71,9 @@ async def produce(plan: str, store: str) -> dict[str, Any]:
 
 async def apply_plan(production: Production) -> list[Finished]:
     """Everything that could be finished. What failed is in `production.problems`."""
+    if production.plan.is_speech:
+        await measure_lines(production)
+        return []
     films = [production.of_variant(variant) for variant in production.plan.variants]
     edges = shared_borders(films)
     for film in films:

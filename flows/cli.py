@@ -155,7 +155,8 @@ def run(
     from flows.apply import apply_prepared
 
     options = _options(rebuy_unknown=rebuy_unknown, approve=approve, extra_credits=cli_words.extra_credits(budget))
-    if target.suffix == ".json":
+    stored = target.suffix == ".json"
+    if stored:
         if set_ or options != _options():
             raise ShotrunnerUsageError(
                 "a stored plan is carried out as it is: --set, --approve, --budget and --rebuy-unknown come too late",
@@ -169,7 +170,9 @@ def run(
         refuse_moved_prices(prepared)
     if not json:
         views.say_diagnostics(prepared.checked.warnings)
-    return apply_prepared(prepared, out, yes=yes, json=json, wait=wait)
+    return apply_prepared(
+        prepared, out, yes=yes, json=json, wait=wait, exactly=stored, accept_prices=accept_prices
+    )
 
 
 @app.command

@@ -52,7 +52,8 @@ def plan(
         facts = compare_facts(manifest, compare, set_, options)
         views.answer(facts, compare_lines(facts), json=json)
         return 0
-    prepared = make_plan(manifest, overrides=set_, options=options)
+    about_pictures = why is not None or diff is not None
+    prepared = make_plan(manifest, overrides=set_, options=options, stage="all" if about_pictures else "next")
     if why is not None:
         from flows.why import why_facts, why_lines
 
@@ -106,7 +107,7 @@ def status(manifest: Manifest, /, *, set_: Set = (), json: Json = False) -> int:
     """
     from flows.status import status_facts, status_lines
 
-    facts = status_facts(make_plan(manifest, overrides=set_))
+    facts = status_facts(make_plan(manifest, overrides=set_, stage="all"))
     views.answer(facts, status_lines(facts), json=json)
     return 0
 
@@ -136,17 +137,20 @@ def explain(
     from flows.explain import find_variant, manifest_facts, manifest_lines
     from flows.explain_clip import clip_facts, clip_lines
     from flows.targets import default_target, find_target
+    from manifests.lengthen import lines_that_extend
 
     if address is None and "@" in target and not Path(target).is_file():
         target, address = default_target("put the manifest before the address"), target
     found = find_target(target)
     overrides = set_ or found.overrides
     if address is not None and ("@" in address or "/" in address):
-        prepared = make_plan(found.manifest, overrides=overrides)
+        prepared = make_plan(found.manifest, overrides=overrides, stage="all")
         told = clip_facts(prepared, address)
         views.answer(told, clip_lines(told, paid=prepared.plan.paid), json=json)
         return 0
     checked = check_manifest(found.manifest, overrides)
+    if lines_that_extend(checked.campaign):  # the store knows how long their shots are
+        checked = make_plan(found.manifest, overrides=overrides, stage="all").checked
     facts = manifest_facts(checked, find_variant(checked, variant), address)
     views.answer(facts, manifest_lines(facts), json=json)
     return 0

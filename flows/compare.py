@@ -38,7 +38,7 @@ def compare_facts(manifest: Path, question: str, overrides: Sequence[str], optio
         raise UsageError(f"{question!r} names nothing to compare", remedy="--compare model=gen4_turbo,gen4.5")
     first = path.split(".")[0]
     path = f"generate.{path}" if first in Generate.model_fields else path
-    make_plan(manifest, overrides=overrides, options=options)  # what is wrong whatever the value is no answer
+    make_plan(manifest, overrides=overrides, options=options, stage="all")  # what is wrong whatever the value is no answer
     bills = [_bill(manifest, path, value, overrides, options) for value in values]
     return {"message_type": "compare", "path": path, "bills": bills}
 
@@ -46,7 +46,7 @@ def compare_facts(manifest: Path, question: str, overrides: Sequence[str], optio
 def _bill(manifest: Path, path: str, value: str, overrides: Sequence[str], options: Options) -> dict[str, Any]:
     bill: dict[str, Any] = {"value": value, "sold": True, "reasons": []}
     try:
-        prepared = make_plan(manifest, overrides=(*overrides, f"{path}={value}"), options=options)
+        prepared = make_plan(manifest, overrides=(*overrides, f"{path}={value}"), options=options, stage="all")
     except ManifestError as error:
         reasons = [f"{d.address}: {d.summary}: {d.detail}" for d in error.diagnostics if d.severity == "error"]
         return bill | {"sold": False, "reasons": list(dict.fromkeys(reasons))}

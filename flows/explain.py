@@ -13,6 +13,7 @@ from typing import Any
 from flows.checking import Checked
 from flows.targets import UnknownNameError
 from manifests.diagnostics import Where, suggest
+from manifests.extending import seconds_of, seconds_text
 from manifests.films import LOCALE, RATIO, Variant, narrow
 from manifests.loaded import LoadedSource
 from manifests.lookup_words import COPY, Name
@@ -50,14 +51,24 @@ def merged_values(checked: Checked, variant: Variant) -> list[Value]:
         raise TypeError("a spot is a map")
     tree = narrow(source.template, variant.source.matrix, variant.cell, variant.source.lookups)
     origins = _Origins(source, variant)
+    longer = _longer(variant)
     values = []
     for node, prefix, data in (
         (tree, "", variant.spot.model_dump(mode="json", by_alias=True)),
         (loaded.brand_tree, "brand.", loaded.brand.model_dump(mode="json", by_alias=True)),
     ):
         for path, value in _leaves(data, ""):
-            values.append(Value(prefix + path, str(value), origins.of(node, path)))
+            values.append(Value(prefix + path, str(value), origins.of(node, path) + longer.get(prefix + path, "")))
     return values
+
+
+def _longer(variant: Variant) -> dict[str, str]:
+    """Durations that are not as written, because of what is spoken."""
+    return {
+        f"shots[{number}].duration": f", longer by {seconds_text(seconds_of(variant.longer[shot.id]))} s for its lines"
+        for number, shot in enumerate(variant.spot.shots)
+        if shot.id in variant.longer
+    }
 
 
 class _Origins:

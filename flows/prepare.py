@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from pathlib import Path
 
 from flows.checking import Checked, check_manifest, relative
+from flows.heard import Heard, Stage, hear, lengthen_checked
 from infra.blobs import put_blob
 from infra.clock import Clock, SystemClock
 from infra.errors import (
@@ -31,7 +32,8 @@ from infra.storage.base import ObjectStore
 from manifests.approvals import Decisions
 from manifests.digest import digest_bytes
 from manifests.expand import Services, Want, expand_campaign
-from manifests.loaded import WRITTEN
+from manifests.lengthen import lines_that_extend
+from manifests.loaded import WRITTEN, LoadedCampaign
 from manifests.lock import (
     Lock,
     LockedFile,
@@ -51,6 +53,7 @@ from manifests.plan import (
     Plan,
     Planner,
     StateReader,
+    Totals,
     first_limit,
     moved_positions,
     per_shot_credits,
@@ -65,7 +68,7 @@ from manifests.tiny import shrink_wants
 
 @dataclass(frozen=True)
 class Prepared:
-    """A plan and what it was made from."""
+    """A plan and what it was made from. `checked` has the shots that speech makes longer, `written` has not."""
 
     checked: Checked
     plan: Plan
@@ -75,6 +78,9 @@ class Prepared:
     settings: Settings
     store: ObjectStore
     store_url: str
+    written: Checked
+    stage: Stage = "next"
+    heard: Heard | None = None  # None: no line makes its shot longer
 
     @property
     def home(self) -> Path:
@@ -90,10 +96,12 @@ def make_plan(
     settings: Settings | None = None,
     clock: Clock | None = None,
     scheduled: Resolved | None = None,
+    stage: Stage = "next",
 ) -> Prepared:
     """Everything `plan` does. Raises ManifestError, and what reading the store raises; writes nothing.
 
-    `scheduled`: what a schedule says of the day on which it runs the manifest.
+    `scheduled`: what a schedule says of the day on which it runs the manifest. `stage`: "next" plans the speech alone
+    while pictures wait for its length; "all" plans the pictures too, at the lengths known now, for those who only look.
     """
     checked = check_manifest(path, overrides, scheduled)
     loaded = checked.loaded
@@ -103,21 +111,37 @@ def make_plan(
     store = open_store(store_url, loaded.root)
     lock, drift = _locked(checked, accepted)
     state = StoreState(store, clock or SystemClock())
-    plan, planner = _plan(
-        checked, lock, services, store, state, options or Options(), tuple(overrides), scheduled=scheduled
+    planned = _plan(
+        checked, lock, services, store, state, options or Options(), tuple(overrides), scheduled=scheduled, stage=stage
     )
-    return Prepared(checked, plan, planner, lock, drift, settings, store, store_url)
+    return Prepared(
+        planned.checked, planned.plan, planned.planner, lock, drift, settings, store, store_url, checked, stage,
+        planned.heard,
+    )  # fmt: skip
 
 
-def replan(prepared: Prepared, state: StateReader, said: Sequence[Decisions] = ()) -> Prepared:
+def replan(
+    prepared: Prepared, state: StateReader, said: Sequence[Decisions] = (), *, stage: Stage | None = None
+) -> Prepared:
     """The plan as it would be by `state`, were this `said` too: to see what a word costs before it is kept."""
-    plan = prepared.plan
+    plan, stage = prepared.plan, stage or prepared.stage
     services = Services(plan.video_service, plan.sound_service)
     store, overrides = prepared.store, plan.overrides
-    fresh, planner = _plan(
-        prepared.checked, prepared.lock, services, store, state, plan.options, overrides, said, plan.scheduled
+    fresh = _plan(
+        prepared.written, prepared.lock, services, store, state, plan.options, overrides, said, plan.scheduled, stage
     )
-    return replace(prepared, plan=fresh, planner=planner)
+    return replace(
+        prepared, checked=fresh.checked, plan=fresh.plan, planner=fresh.planner, heard=fresh.heard, stage=stage
+    )
+
+
+def plan_pictures(prepared: Prepared, state: StateReader) -> Prepared | None:
+    """What comes after a plan of the speech was applied: everything, at the lengths that the lines need. None when
+    that plan was not of the speech, or when the speech is not there yet."""
+    if not prepared.plan.is_speech:
+        return None
+    after = replan(prepared, state, stage="all")
+    return None if after.heard is not None and after.heard.to_buy else after
 
 
 def absolute_store(store: str, root: Path) -> str:
@@ -191,6 +215,14 @@ def _same(before: Want, now: Want) -> bool:
     )  # fmt: skip
 
 
+@dataclass(frozen=True)
+class _Planned:
+    plan: Plan
+    planner: Planner
+    checked: Checked
+    heard: Heard | None
+
+
 def _plan(
     checked: Checked,
     lock: Lock,
@@ -201,23 +233,38 @@ def _plan(
     overrides: tuple[str, ...],
     said: Sequence[Decisions] = (),
     scheduled: Resolved | None = None,
-) -> tuple[Plan, Planner]:
-    loaded = checked.loaded
-    spot = loaded.spot
+    stage: Stage = "next",
+) -> _Planned:
+    spot = checked.loaded.spot
     pins = {pin.name: pin.sha256 for pin in checked.files}
-    wants = shrink_wants(expand_campaign(checked.campaign, checked.models, pins, services), options.picture_scale)
     rebuy = options.rebuy_unknown or spot.generate.retry.on_unknown == "rebuy"
     gates = read_gates(store, spot.name, spot.review, auto=options.approve == "auto", said=said)
-    planner = Planner(state, rebuy=rebuy, before=_wanted_before(store, spot.name), gates=gates)
-    for want in wants:
-        planner.add(want)
+    before = _wanted_before(store, spot.name)
+
+    def walk(campaign: LoadedCampaign, only: Collection[str] | None = None) -> tuple[tuple[Want, ...], Planner]:
+        """Of everything, or of some lines."""
+        wants = shrink_wants(expand_campaign(campaign, checked.models, pins, services), options.picture_scale)
+        wants = wants if only is None else tuple(w for w in wants if w.what == "speech" and w.address in only)
+        planner = Planner(state, rebuy=rebuy, before=before, gates=gates)
+        for want in wants:
+            planner.add(want)
+        return wants, planner
+
+    heard: Heard | None = None
+    if lines := lines_that_extend(checked.campaign):
+        heard = hear(store, *walk(checked.campaign, lines))
+        checked = lengthen_checked(checked, heard.seconds)
+    wants, planner = walk(checked.campaign)
+    loaded, spot = checked.loaded, checked.loaded.spot
     paid = any(w.service != "backlot" for w in wants)
-    budget = spot.budget.credits + options.extra_credits
     spending = spent_and_reserved(store, spot.name, paid=paid)
-    totals = totals_of(
-        wants, planner.actions, spent=spending.total, budget=budget,
-        screen_seconds=str(Decimal(_screen_frames(checked)) / 24), spent_first=spending.total_of(again=False),
-    )  # fmt: skip
+    per_shot = per_shot_credits(wants, planner.actions)
+    spent = {} if spot.budget.per_shot is None else _spent_on(spending, wants)
+    totals, whole = _totals(checked, options, spending, wants, planner), None
+    if heard is not None and (stage == "speech" or (stage == "next" and heard.missing)):
+        wants, planner = walk(checked.campaign, lines)
+        spending = spent_and_reserved(store, spot.name, paid=any(w.service != "backlot" for w in wants))
+        totals, whole = _totals(checked, options, spending, wants, planner), totals
     plan = Plan(
         campaign=spot.name,
         manifest=relative(checked.campaign.path, loaded.root),
@@ -236,20 +283,43 @@ def _plan(
         wants=wants,
         actions=tuple(planner.actions),
         totals=totals,
-        per_shot=per_shot_credits(wants, planner.actions),
-        per_shot_spent={} if spot.budget.per_shot is None else _spent_on(spending, wants),
+        per_shot=per_shot,
+        per_shot_spent=spent,
         not_applied=checked.campaign.not_applied,
-        notices=_notices(checked, services),
+        notices=(*_speech_notices(heard, whole, totals), *_notices(checked, services)),
         options=options,
+        with_pictures=whole,
         scheduled=scheduled,
     )
-    return plan, planner
+    return _Planned(plan, planner, checked, heard)
+
+
+def _totals(checked: Checked, options: Options, spending: Spending, wants: Sequence[Want], planner: Planner) -> Totals:
+    return totals_of(
+        wants, planner.actions, spent=spending.total,
+        budget=checked.loaded.spot.budget.credits + options.extra_credits,
+        screen_seconds=str(Decimal(_screen_frames(checked)) / 24), spent_first=spending.total_of(again=False),
+    )  # fmt: skip
+
+
+def _speech_notices(heard: Heard | None, whole: Totals | None, totals: Totals) -> list[str]:
+    if whole is not None:
+        about = whole.credits - totals.credits
+        return [
+            "fit: extend: this plan is of the speech alone; the pictures are planned and priced when it is there, as "
+            f"long as it needs them: about {about:,} credits more, at the lengths known now"
+        ]
+    if heard is not None and heard.missing:
+        return ["fit: extend: not every line is there; shots may become longer, and dearer, when it is"]
+    return []
 
 
 def _screen_frames(checked: Checked) -> int:
-    """Of all films together. Lengths differ only where shots come and go."""
+    """Of all films together. As written, lengths differ only where shots come and go."""
     return sum(
         len(source.source.matrix.cells) * cut_of(source.parts[0][1].spot, checked.models).frames
+        if source.frames is None
+        else source.frames
         for source in checked.campaign.sources
     )
 
@@ -283,15 +353,15 @@ def _notices(checked: Checked, services: Services) -> tuple[str, ...]:
 def refuse_over_budget(plan: Plan) -> None:
     """Before anything is paid. The reserve for retakes is held back from the first takes; retakes may use all of it."""
     spot = plan.read_spot()
-    totals = plan.totals
+    totals = plan.with_pictures or plan.totals  # speech that no picture can be paid for is not bought either
     spent_first = totals.spent if totals.spent_first is None else totals.spent_first
     first = totals.credits - totals.credits_again
     too_many_first = first > max(first_limit(spot, plan.options) - spent_first, 0)
     if too_many_first or totals.credits > max(totals.budget - totals.spent, 0):
         held = f" ({spot.budget.reroll_reserve:.0%} is held for retakes)" if spot.budget.reroll_reserve else ""
+        costs = "speech and pictures cost at least" if plan.is_speech else "the plan costs"
         raise BudgetExceededError(
-            f"the plan costs {totals.credits:,} credits; {totals.budget:,} are allowed{held}, "
-            f"{totals.spent:,} are spent",
+            f"{costs} {totals.credits:,} credits; {totals.budget:,} are allowed{held}, {totals.spent:,} are spent",
             remedy="raise budget.credits, ask for fewer takes, or say --budget +N",
         )
     limit = spot.budget.per_shot
@@ -342,8 +412,9 @@ def prepare_stored(plan: Plan, accepted: Sequence[str] = ()) -> Prepared:
     if not path.is_file():
         raise StalePlanError(f"its manifest {plan.manifest} is not here", remedy="run it from its project's folder")
     fresh = make_plan(
-        path, overrides=plan.overrides, accepted=accepted, options=plan.options, scheduled=plan.scheduled
-    )
+        path, overrides=plan.overrides, accepted=accepted, options=plan.options, scheduled=plan.scheduled,
+        stage="speech" if plan.is_speech else "all",
+    )  # fmt: skip
     now = fresh.plan
     reasons = {
         "the manifest": (plan.manifest_digest, now.manifest_digest),

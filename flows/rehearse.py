@@ -29,7 +29,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from flows.prepare import Prepared, make_plan, refuse_drift, refuse_over_budget, store_inputs
+from flows.prepare import Prepared, make_plan, plan_pictures, refuse_drift, refuse_over_budget, store_inputs
 from infra.audit import KILLED, Evidence, audit, books_differ
 from infra.backlot.request_log import RequestLog
 from infra.backlot.serve import Backlot
@@ -42,6 +42,7 @@ from infra.media.out_frame import decode_frames
 from infra.records import read_record
 from infra.runs import last_run
 from infra.settings import Settings
+from infra.state import StoreState
 from manifests.finish import DeliverableIndex
 from manifests.naming import parse_take_record_key, take_root
 from manifests.plan import Options, Verb
@@ -183,7 +184,7 @@ def scratch_folder() -> Iterator[Path]:
 def plan_from_nothing(manifest: Path, overrides: Sequence[str], scratch: Path) -> Prepared:
     """Against an empty store: a seed means the same in a project that has bought everything and in one that has not."""
     settings = Settings.model_validate({"SHOTRUNNER_STORE": str(scratch / "empty")})
-    prepared = make_plan(manifest, overrides=overrides, settings=settings)
+    prepared = make_plan(manifest, overrides=overrides, settings=settings, stage="all")
     shutil.rmtree(scratch / "empty", ignore_errors=True)
     return prepared
 
@@ -308,10 +309,12 @@ def apply_order(order: Order) -> int:
     CONSOLE.set(console)
     os.environ.update(settings_of(order))
     try:
-        prepared = plan_order(order, clock)
-        refuse_over_budget(prepared.plan)
-        digest = store_inputs(prepared, lock_beside=False)
-        asyncio.run(produce(plan=digest, store=prepared.store_url))
+        prepared: Prepared | None = plan_order(order, clock)
+        while prepared is not None:
+            refuse_over_budget(prepared.plan)
+            digest = store_inputs(prepared, lock_beside=False)
+            asyncio.run(produce(plan=digest, store=prepared.store_url))
+            prepared = plan_pictures(prepared, StoreState(prepared.store, clock))
     except ProductionError as error:
         return error.status
     except ShotrunnerError as error:

@@ -40,7 +40,7 @@ class Retake:
 
 def plan_retake(target: str, asked: Asked, **options: Any) -> Retake:
     """What would be marked, and what it would cost. Writes nothing. Raises UnknownNameError for an unknown shot."""
-    prepared, _ = prepare_target(target, **options)
+    prepared, _ = prepare_target(target, stage="next", **options)
     _check_shot(prepared, asked.shot)
     marks = _marks(prepared, asked, SystemClock().now())
     state = MarkedState(StoreState(prepared.store, SystemClock()), marks.selections, marks.releases)
@@ -59,6 +59,8 @@ def _check_shot(prepared: Prepared, shot: str | None) -> None:
     if shot is None:
         return
     takes = {w.address: w.id for w in prepared.plan.wants if w.what == "take"}
+    if shot not in takes and prepared.plan.is_speech:
+        raise UnknownNameError(f"no picture of {shot!r} is planned before the speech is there", remedy="run first")
     if shot not in takes:
         raise UnknownNameError(f"no shot {shot!r}{suggest(shot, tuple(takes))}", remedy=f"there are {', '.join(takes)}")
     if takes[shot] not in prepared.planner.walks:
@@ -100,7 +102,8 @@ def apply_retake(retake: Retake, out: Path | None, *, yes: bool, json: bool, wai
             write_selections(store, marks.selections)
     clock = SystemClock()
     again = replan(retake.prepared, StoreState(retake.prepared.store, clock))
-    return apply_prepared(again, out, yes=True, json=json, wait=wait)
+    asked_for_all = yes or not again.plan.is_speech  # nobody has seen what the pictures cost
+    return apply_prepared(again, out, yes=True, json=json, wait=wait, exactly=not asked_for_all)
 
 
 def retake_facts(retake: Retake) -> dict[str, Any]:

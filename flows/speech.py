@@ -9,10 +9,12 @@ from collections.abc import Sequence
 from flows.problems import note_problems
 from flows.shots import make_sound
 from infra.production import Production, SpokenTake
+from manifests.expand import Want
+from manifests.extending import seconds_of
 from manifests.journal import LineFit, Result
 from manifests.naming import slate
 from manifests.schema import VoiceLine
-from tasks.voice import fit_line
+from tasks.voice import fit_line, measure_line
 
 
 class Purchases:
@@ -69,6 +71,22 @@ class _Booth:
         return await asyncio.shield(self._fitted[key])
 
 
+async def measure_lines(production: Production) -> None:
+    """A plan of the speech alone: every line is bought and measured, so that the pictures can be planned."""
+    purchases = Purchases(production)
+
+    async def measure(want: Want) -> None:
+        sound = await purchases.sound(want.id)
+        await measure_line(slate(production.plan.campaign, want.address, "measure"), production, sound)
+
+    try:
+        outcomes = await asyncio.gather(*map(measure, production.plan.wants), return_exceptions=True)
+    finally:
+        for task in purchases.tasks:
+            task.cancel()
+    note_problems(production, outcomes)
+
+
 async def _lines_of(film: Production, booth: _Booth) -> list[SpokenTake] | None:
     voiceover = film.spot.sound.voiceover
     if voiceover is None:
@@ -93,6 +111,7 @@ def _report(film: Production, take: SpokenTake) -> None:
     fit = LineFit(
         line=film.variant.line(take.line.id), locale=voiceover.language if voiceover else "", room=round(take.room, 3),
         seconds=round(take.seconds, 3), speed=str(take.speed), silence=round(take.silence, 3),
+        longer=float(seconds_of(film.variant.longer.get(take.line.at, 0))),
     )  # fmt: skip
     film.fits[fit.line, fit.locale, fit.room, fit.seconds, fit.speed] = fit
 

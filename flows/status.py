@@ -27,7 +27,7 @@ NAMED = 5  # of films that wait, and of notes; the rest are counted
 def status_facts(prepared: Prepared) -> dict[str, Any]:
     """Where every take stands, by what the store says."""
     plan, planner = prepared.plan, prepared.planner
-    run = last_run(prepared.store, plan.campaign)
+    run = last_run(prepared.store, plan.campaign, speech=True)
     return {
         "message_type": "status",
         "campaign": plan.campaign,
@@ -35,6 +35,7 @@ def status_facts(prepared: Prepared) -> dict[str, Any]:
         "budget": plan.totals.budget,
         "paid": plan.paid,
         "rows": _rows(plan, planner),
+        **({"lines_missing": True} if prepared.heard is not None and prepared.heard.missing else {}),
         **(_film_facts(prepared) if is_matrix(plan.sources) else {}),
         "events": [
             event.model_dump(mode="json", by_alias=True)
@@ -145,6 +146,8 @@ def status_lines(facts: Mapping[str, Any]) -> list[str]:
     purse = "credits" if facts["paid"] else "play credits"
     lines = [f"{facts['campaign']}: {facts['spent']:,} of {facts['budget']:,} {purse} spent"]
     lines += _matrix_lines(facts) if "shots" in facts else [line for row in facts["rows"] for line in _row_lines(row)]
+    if facts.get("lines_missing"):
+        lines.append("  fit: extend: not every line is there; shots may become longer when it is")
     if facts["events"]:
         lines.append("  what the plan did not have:")
         told = [f"{e['at'][11:19]} {e['address'] or ''}: {e['next']}: {e['reason']}" for e in facts["events"]]

@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 from flows import views
 from flows.apply import ask
+from flows.heard import Stage
 from flows.prepare import Prepared, make_plan, replan
 from flows.targets import UnknownNameError, UnknownTargetError, find_target
 from infra.clock import Clock, SystemClock
@@ -51,15 +52,15 @@ class Spoken:
         return bought_anew(self.prepared.plan, self.after.plan)
 
 
-def prepare_target(text: str, **options: Any) -> tuple[Prepared, RunRecord | None]:
+def prepare_target(text: str, *, stage: Stage = "all", **options: Any) -> tuple[Prepared, RunRecord | None]:
     """The plan of TARGET as it is now, gates as in its last run; and the run that was named, or else the last one."""
     target = find_target(text)
-    prepared = make_plan(target.manifest, overrides=target.overrides, options=Options(**options))
+    prepared = make_plan(target.manifest, overrides=target.overrides, options=Options(**options), stage=stage)
     run = target.run or last_run(prepared.store, prepared.plan.campaign)
     before = read_record(prepared.store, plan_key(run.plan), Plan) if run else None
     if before is not None and before.options.approve == "auto" and "approve" not in options:
         again = Options(**options, approve="auto")
-        prepared = make_plan(target.manifest, overrides=target.overrides, options=again)
+        prepared = make_plan(target.manifest, overrides=target.overrides, options=again, stage=stage)
     return prepared, run
 
 

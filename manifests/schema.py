@@ -368,7 +368,10 @@ class Fit(Model):
     max_speedup: Speedup = Field(
         default=Decimal(1), description="The most that speech may be sped up.", examples=[1.08]
     )
-    otherwise: Literal["fail", "extend", "trim-silence"] = Field(default="fail", description="When that is not enough.")
+    otherwise: Literal["fail", "extend", "trim-silence"] = Field(
+        default="fail",
+        description="When that is not enough: the film fails, its shot is shown longer, or silence is taken out.",
+    )
 
 
 class VoiceLine(Model):

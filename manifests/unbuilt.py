@@ -28,9 +28,6 @@ NOT_APPLIED: tuple[NotApplied, ...] = (
     NotApplied("shots.*.source_audio", "the sound of takes is dropped", _other_than("drop")),
     NotApplied("edit.match.colour", "colour is left as filmed", _other_than("none")),
     NotApplied("edit.match.grain", "grain is left as filmed", _other_than("none")),
-    NotApplied(
-        "sound.voiceover.fit.otherwise", "`extend`: a line that does not fit fails", _other_than("fail", "trim-silence")
-    ),
     NotApplied("graphics.disclosure", "the label is not drawn yet", lambda value: value == "auto"),
     NotApplied("compliance.claims", "claims are recorded, no gate waits for them", _other_than([])),
     NotApplied("review.drafts", "no drafts are bought, so nobody waits for them"),

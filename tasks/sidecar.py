@@ -18,6 +18,7 @@ from infra.state import StoreState
 from manifests.approvals import said_of_film, words_said
 from manifests.digest import digest_json
 from manifests.expand import Want
+from manifests.extending import seconds_of
 from manifests.journal import BlobRef, Selection, StepResult
 from manifests.naming import variant_name
 from manifests.reframing import framing_of
@@ -150,7 +151,7 @@ def _references(production: Production, requests: Sequence[Mapping[str, Any]]) -
 
 
 def _line_facts(production: Production, take: SpokenTake) -> dict[str, Any]:
-    voiceover = production.spot.sound.voiceover
+    voiceover, longer = production.spot.sound.voiceover, production.variant.longer.get(take.line.at, 0)
     return {
         "line": take.line.id,
         "text": take.line.text,
@@ -159,6 +160,7 @@ def _line_facts(production: Production, take: SpokenTake) -> dict[str, Any]:
         "seconds": round(take.seconds, 3),
         "speed": str(take.speed),
         **({"silence_taken_out": round(take.silence, 3)} if take.silence else {}),
+        **({"shot_longer_by": str(seconds_of(longer))} if longer else {}),
     }
 
 

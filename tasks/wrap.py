@@ -95,7 +95,9 @@ def _undecided(production: Production, finished: Sequence[Finished]) -> dict[str
 
 def incomplete_films(production: Production, finished: Sequence[Finished]) -> dict[str, tuple[str, ...]]:
     """By variant, what keeps a film from being made: wants without a circled take or a sound. Empty when money, vendor
-    and makers all did their part."""
+    and makers all did their part, and when only the speech was to be made."""
+    if production.plan.is_speech:
+        return {}
     made = {film.index.variant for film in finished}
     films = [(v, film_name(v, wanted)) for v in production.plan.variants for wanted in v.spot.deliver]
     open_films = [(variant, name) for variant, name in films if name not in made]
@@ -152,8 +154,14 @@ def _record(
         buying_seconds=production.buying_seconds,
         estimated_seconds=estimated_seconds(production),
         scheduled=production.plan.scheduled.brief() if production.plan.scheduled else None,
-        fits=tuple(sorted(production.fits.values(), key=lambda fit: (fit.locale, fit.line, fit.room))),
+        fits=_fits(production),
+        speech_only=production.plan.is_speech,
     )
+
+
+def _fits(production: Production) -> tuple[Any, ...]:
+    """`LineFit` of every line, locale by locale."""
+    return tuple(sorted(production.fits.values(), key=lambda fit: (fit.locale, fit.line, fit.room)))
 
 
 def exit_code_of(problems: Sequence[ShotrunnerError]) -> int:
@@ -225,6 +233,7 @@ def _dailies(
         production=production,
         decisions=production.decisions,
         estimated=estimated_seconds(production),
+        fits=_fits(production),
     )
 
 

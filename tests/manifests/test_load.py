@@ -466,7 +466,6 @@ SETTING_EVERYTHING = {
     "  takes: 3\n": "  takes: 3\n  drafts: {takes: 1}\n  retry: {on_moderation: fallback, fallback: gen4_turbo}\n",
     "  - id: dawn\n": "  - id: dawn\n    end_image: kettle\n    source_audio: keep\n",
     "between: [dawn, pour], duration: 0.4}\n": "between: [dawn, pour], kind: wipe}\n  match: {colour: to-first-shot, grain: unify}\n",
-    "    language: en-GB\n": "    language: en-GB\n    fit: {otherwise: extend}\n",
     "graphics:\n": "graphics:\n  captions: {burn: [youtube-instream]}\n  disclosure: auto\n",
     "budget: {credits: 1000}\n": "budget: {credits: 1000}\nreview: {keyframes: &g {by: [art], sample: all}, drafts: *g, takes: *g, cut: *g}\n"
     "compliance: {markets: [GB], people: none, realism: photoreal, claims: [boils in three minutes], "
@@ -481,7 +480,6 @@ def test_every_key_that_does_nothing_is_listed(load_film: Load) -> None:
         "shots.dawn.source_audio",
         "edit.match.colour",
         "edit.match.grain",
-        "sound.voiceover.fit.otherwise",
         "graphics.disclosure",
         "compliance.claims",
         "review.drafts",
