@@ -40,7 +40,6 @@ from manifests.naming import run_key
 from manifests.plan import Plan, Planner
 from manifests.ratecard import load_profiles
 
-
 LINES_MISSING = 3  # how a plan of the speech ends when a line cannot be had: films without it are made all the same
 
 
@@ -341,8 +340,8 @@ def prefect_environment(home: Path, *, secrets: Collection[str] = ()) -> Prefect
 
 def _report_speech(record: RunRecord, *, json: bool) -> int:
     """What it is good for is told by the plan that follows."""
-    told: Mapping[str, Any] = record.model_dump(mode="json", by_alias=True)
-    lines = views.run_lines(told | {"notices": []}, [])
+    told = record.model_dump(mode="json", by_alias=True)
+    lines = views.run_lines({**told, "notices": []}, [])
     views.answer({"message_type": "spoken", **told}, lines, json=json)
     return 0
 

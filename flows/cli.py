@@ -170,9 +170,7 @@ def run(
         refuse_moved_prices(prepared)
     if not json:
         views.say_diagnostics(prepared.checked.warnings)
-    return apply_prepared(
-        prepared, out, yes=yes, json=json, wait=wait, exactly=stored, accept_prices=accept_prices
-    )
+    return apply_prepared(prepared, out, yes=yes, json=json, wait=wait, exactly=stored, accept_prices=accept_prices)
 
 
 @app.command

@@ -38,7 +38,7 @@ def compare_facts(manifest: Path, question: str, overrides: Sequence[str], optio
         raise UsageError(f"{question!r} names nothing to compare", remedy="--compare model=gen4_turbo,gen4.5")
     first = path.split(".")[0]
     path = f"generate.{path}" if first in Generate.model_fields else path
-    make_plan(manifest, overrides=overrides, options=options, stage="all")  # what is wrong whatever the value is no answer
+    make_plan(manifest, overrides=overrides, options=options, stage="all")  # what is always wrong is no answer
     bills = [_bill(manifest, path, value, overrides, options) for value in values]
     return {"message_type": "compare", "path": path, "bills": bills}
 
