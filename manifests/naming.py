@@ -52,6 +52,16 @@ def blob_key(kind: str, sha256: str) -> str:
     return f"{LAYOUT}/blobs/{kind}/sha256/{_digest(sha256)[:2]}/{sha256}"
 
 
+def layout_prefix() -> str:
+    """Of everything in a store."""
+    return f"{LAYOUT}/"
+
+
+def blob_prefix(kind: str) -> str:
+    """Of all blobs of one class: what lifecycle rules and policies go by."""
+    return blob_key(kind, "0" * 64).partition("sha256")[0]
+
+
 def parse_blob_key(key: str) -> tuple[str, str]:
     """(kind, sha256); raises ValueError for any other key."""
     match = re.fullmatch(rf"{LAYOUT}/blobs/([a-z]+)/sha256/([0-9a-f]{{2}})/([0-9a-f]{{64}})", key)
@@ -221,6 +231,11 @@ def run_prefix(run_id: str = "") -> str:
 @dataclass(frozen=True)
 class Address:
     """`[spot/]shot[@axis values][.segment][/take-N]`. `what` is take, still, line or effect."""
+
+def staging_prefix() -> str:
+    """Of bytes on their way, of every run."""
+    return f"{LAYOUT}/staging/"
+
 
     shot: str
     spot: str | None = None
