@@ -20,6 +20,7 @@ ShotrunnerError                     fixed summary + detail + remedy, exit code
 │   ├── NotFoundError  PreconditionFailedError  ConflictError  IntegrityError
 │   └── AccessDeniedError  StoreFullError  StoreUnavailableError (transient)
 ├── PortInUseError                                                                     6
+├── ClusterError                    no place for media steps, or none that is fit      6
 └── VendorError                     anything a vendor answered, or failed to           6
     ├── RefusedError                certainly not created (4xx, or nothing was sent)
     │   ├── RequestRejectedError    400: our request                                   3
@@ -158,6 +159,11 @@ class ProgramMissingError(MediaError):
 
 class PortInUseError(ShotrunnerError):
     summary = "the port is in use"
+    exit_code = 6
+
+
+class ClusterError(ShotrunnerError):
+    summary = "the cluster for media steps"
     exit_code = 6
 
 

@@ -1,0 +1,199 @@
+"""Steps made on a Dask cluster. The scheduler knows its workers' places, sends each step to a free one, and again to
+another when a worker dies; we only ask and look at the answer. `distributed` is imported when a cluster is opened.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hashlib
+import importlib
+import importlib.util
+import logging
+from collections.abc import AsyncIterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from infra import errors
+from infra.blobs import has_blob
+from infra.clock import Clock
+from infra.errors import ClusterError
+from infra.runners.base import TRACER, StepJob, StepMade
+from infra.runners.worker import make_step, read_made, tell_job
+from infra.storage.base import ObjectStore
+from manifests.journal import BlobRef
+
+if TYPE_CHECKING:
+    from distributed import Client
+
+TRIES = 3  # by workers that could not reach what a step needs
+UNFIT_SECONDS = 60.0  # how long such a worker gets nothing from us, while there are others
+CONNECT_SECONDS = 15
+INSTALL = "Install the extra: `pip install --require-hashes --no-deps -r requirements-dask.txt`."
+
+
+class DaskRunner:
+    """A MediaRunner. Everything is handed over at once: a worker that joins takes its share, and a cluster that grows
+    with its queue sees one. `patience_seconds`: without any worker."""
+
+    def __init__(self, client: Client, store: ObjectStore, clock: Clock, *, patience_seconds: float = 300.0) -> None:
+        self._client = client
+        self._store = store
+        self._clock = clock
+        self._patience = patience_seconds
+        self._workers: Mapping[str, int] = {}
+        self._unfit: dict[str, float] = {}  # worker → until when
+        self._place = hashlib.sha256(store.url.encode()).hexdigest()[:8]
+        self._watch = asyncio.create_task(self._find_no_worker())
+
+    async def make(self, job: StepJob) -> StepMade:
+        """Raises ClusterError, too, when every worker has been gone for longer than patience lasts."""
+        making = asyncio.create_task(self._make(job))
+        try:
+            await asyncio.wait({making, self._watch}, return_when=asyncio.FIRST_COMPLETED)
+            if not making.done():
+                raise self._watch.result()
+            return making.result()
+        finally:
+            making.cancel()
+            await asyncio.gather(making, return_exceptions=True)
+
+    async def close(self) -> None:
+        self._watch.cancel()
+        await asyncio.gather(self._watch, return_exceptions=True)
+
+    async def _make(self, job: StepJob) -> StepMade:
+        for attempt in range(1, TRIES + 1):
+            answer = await self._ask(job, attempt)
+            if answer["schema"] == "step-made/1":
+                made = read_made(answer)
+                if await self._all_here(made.files):
+                    return made
+                answer = _unseen(answer, self._store.url)
+            if answer["schema"] == "step-failed/1":
+                failure = _failure(answer)
+                if attempt == TRIES or not await self._may_help_elsewhere(job, answer):
+                    raise failure
+                self._unfit[answer["worker"]] = self._clock.monotonic() + UNFIT_SECONDS
+            await self._clock.sleep(attempt - 1)
+        raise ClusterError(
+            f"the step {job.name!r} was taken back {TRIES} times", remedy="Did somebody cancel it there?"
+        )
+
+    async def _ask(self, job: StepJob, attempt: int) -> Mapping[str, Any]:
+        """Futures are keyed by the step: two runs that want the same at once share it."""
+        from distributed.client import FutureCancelledError
+        from distributed.scheduler import KilledWorker
+
+        ticket = f"{job.name}-{job.key}-{self._place}-{attempt}"
+        told = tell_job(job, ticket, self._store.url)
+        with TRACER.start_as_current_span(f"step {job.name}", attributes={"shotrunner.step_key": job.key}):
+            future = self._client.submit(make_step, told, key=ticket, **self._where())
+            try:
+                answer: Mapping[str, Any] = await future.result()
+            except KilledWorker as error:
+                raise ClusterError(
+                    f"several workers died with the step {job.name!r}, the last was {error.last_worker.address}",
+                    remedy="Look at their logs: too little memory for the jobs that each makes at once?",
+                ) from error
+            except FutureCancelledError as error:
+                if self._client.status != "running":
+                    raise _lost(self._client) from error
+                return {"schema": "step-ended/1"}  # by somebody else, or the scheduler was started again
+            except asyncio.CancelledError:
+                await self._client.cancel([future])
+                raise
+            finally:
+                future.release()
+        return answer
+
+    def _where(self) -> dict[str, Any]:
+        now = self._clock.monotonic()
+        fit = [worker for worker in self._workers if self._unfit.get(worker, 0.0) <= now]
+        if not fit or len(fit) == len(self._workers):
+            return {}
+        return {"workers": fit, "allow_other_workers": True}  # or it would wait for ever when those die
+
+    async def _may_help_elsewhere(self, job: StepJob, failed: Mapping[str, Any]) -> bool:
+        """An input that we do not see either is nobody's fault but the store's."""
+        if failed["error"] == errors.NotFoundError.__name__:
+            return await self._all_here(job.inputs)
+        return bool(failed["elsewhere"])
+
+    async def _all_here(self, blobs: Mapping[str, BlobRef]) -> bool:
+        return await asyncio.to_thread(lambda: all(has_blob(self._store, ref) for ref in blobs.values()))
+
+    async def _find_no_worker(self) -> ClusterError:
+        """Keeps the list of workers, and returns once there has been none for too long."""
+        seen = self._clock.monotonic()
+        while self._clock.monotonic() - seen < self._patience:
+            with contextlib.suppress(OSError, TimeoutError):
+                self._workers = await self._client.nthreads()
+                if self._workers:
+                    seen = self._clock.monotonic()
+            await self._clock.sleep(2)
+        return ClusterError(
+            f"no worker has been there for {self._patience:.0f} s",
+            remedy="Start one: `dask worker ADDRESS --nthreads N`.",
+        )
+
+
+def _failure(answer: Mapping[str, Any]) -> errors.ShotrunnerError:
+    kind = getattr(errors, answer["error"])
+    told = f" (on {answer['worker']})" if answer["elsewhere"] else ""
+    failure: errors.ShotrunnerError = kind(f"{answer['detail']}{told}", remedy=answer["remedy"])
+    return failure
+
+
+def _unseen(made: Mapping[str, Any], url: str) -> Mapping[str, Any]:
+    detail = f"what it made is not in {url}"
+    remedy = "A store that a cluster uses is a bucket (s3://…), or a folder that every worker shares."
+    failed = {"error": ClusterError.__name__, "detail": detail, "remedy": remedy, "elsewhere": True}
+    return {"schema": "step-failed/1", "worker": made["worker"], **failed}
+
+
+def _lost(client: Client) -> ClusterError:
+    return ClusterError(
+        f"the scheduler at {client.scheduler.address if client.scheduler else '?'} has gone",
+        remedy="Start it again, and run again: what is made stays made.",
+    )
+
+
+def require_distributed() -> None:
+    if importlib.util.find_spec("distributed") is None:
+        raise ClusterError("the package `distributed` is not installed", remedy=INSTALL)
+
+
+@contextlib.asynccontextmanager
+async def open_cluster(
+    store: ObjectStore, clock: Clock, work: Path, *, address: str | None, jobs: int
+) -> AsyncIterator[DaskRunner]:
+    """Joins the scheduler at `address`; without one, a cluster is started here that makes `jobs` at once, and ends with
+    us."""
+    require_distributed()
+    if store.url == "memory:":
+        raise ClusterError("a store in memory is seen by nobody else", remedy="Use a bucket, or a shared folder.")
+    from distributed import Client, LocalCluster
+
+    for name in ("distributed", "distributed.client", "distributed.worker", "distributed.nanny"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)  # our own lines say what happened
+    async with contextlib.AsyncExitStack() as stack:
+        where: Any = address
+        if address is None:
+            where = await stack.enter_async_context(
+                LocalCluster(
+                    n_workers=1, threads_per_worker=jobs, processes=True, asynchronous=True, dashboard_address=None,
+                    memory_limit=None, silence_logs=logging.CRITICAL, local_directory=str(work),
+                )
+            )  # fmt: skip
+        try:
+            client = await Client(where, asynchronous=True, set_as_default=False, timeout=CONNECT_SECONDS)
+        except (OSError, ValueError) as error:
+            raise ClusterError(
+                f"no Dask scheduler answers at {address}: {error}",
+                remedy="Is SHOTRUNNER_DASK_ADDRESS right? Start one: `dask scheduler`.",
+            ) from error
+        stack.push_async_callback(client.close)
+        runner = DaskRunner(client, store, clock)
+        stack.push_async_callback(runner.close)
+        yield runner

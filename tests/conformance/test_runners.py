@@ -1,0 +1,174 @@
+"""The MediaRunner contract on both places: this machine, and a Dask cluster."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from dask_cluster import DaskCluster, HeldFfmpeg, lives, wait_until
+from footage import film_clip
+
+from infra.blobs import has_blob, put_blob
+from infra.clock import SystemClock
+from infra.errors import IntegrityError, MediaError, NotFoundError, ShotrunnerError
+from infra.media.ffmpeg import find_ffmpeg
+from infra.runners.base import MediaRunner, StepJob, StepMade
+from infra.runners.cluster import open_cluster
+from infra.runners.local import LocalRunner
+from infra.steps import step_key_of
+from infra.storage import open_store
+from infra.storage.base import ObjectStore
+from manifests.journal import BlobRef
+from manifests.naming import blob_key
+
+CONFORM = {"frames": 24, "rate": "24", "width": 320, "height": 180}
+PLACES = 2
+
+
+@pytest.fixture(scope="module")
+def ffmpeg(tmp_path_factory: pytest.TempPathFactory) -> HeldFfmpeg:
+    return HeldFfmpeg(tmp_path_factory.mktemp("bin"), find_ffmpeg())
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory, ffmpeg: HeldFfmpeg) -> Iterator[DaskCluster]:
+    started = DaskCluster(tmp_path_factory.mktemp("dask"), ffmpeg.environment)
+    try:
+        for _ in range(PLACES):
+            started.add_worker()
+        yield started
+    finally:
+        started.stop()
+
+
+@dataclass
+class Place:
+    """A runner, its store and the ffmpeg that it uses."""
+
+    runner: MediaRunner
+    store: ObjectStore
+    ffmpeg: HeldFfmpeg
+    folder: Path
+
+    def keep(self, path: Path) -> BlobRef:
+        return put_blob(self.store, "take", path, "video/mp4")
+
+    async def make(self, name: str, params: Mapping[str, Any], inputs: Mapping[str, BlobRef]) -> StepMade:
+        return await self.runner.make(StepJob(step_key_of(name, params, inputs), name, params, inputs))
+
+
+@pytest.fixture(params=["local", "dask"])
+async def place(
+    request: pytest.FixtureRequest, tmp_path: Path, ffmpeg: HeldFfmpeg, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[Place]:
+    store = open_store("store", tmp_path)
+    ffmpeg.release()
+    monkeypatch.setenv("IMAGEIO_FFMPEG_EXE", str(ffmpeg.program))
+    if request.param == "local":
+        yield Place(LocalRunner(store, tmp_path / "work", PLACES), store, ffmpeg, tmp_path)
+        return
+    address = request.getfixturevalue("cluster").address
+    async with open_cluster(store, SystemClock(), tmp_path / "work", address=address, jobs=PLACES) as runner:
+        yield Place(runner, store, ffmpeg, tmp_path)
+
+
+async def made_here(place: Place, name: str, params: Mapping[str, Any], inputs: Mapping[str, BlobRef]) -> StepMade:
+    """The same step with nothing between it and its child process but a store of its own."""
+    other = open_store("other", place.folder)
+    for ref in inputs.values():
+        path = place.store.local_path(blob_key(ref.kind, ref.sha256))
+        assert path is not None
+        put_blob(other, ref.kind, path, ref.content_type)
+    runner = LocalRunner(other, place.folder / "own", 1)
+    return await runner.make(StepJob(step_key_of(name, params, inputs), name, params, inputs))
+
+
+@pytest.mark.parametrize(("name", "params"), [("out_frame", {"frame": 3}), ("conform", CONFORM)])
+async def test_facts_and_bytes_are_the_same_everywhere(place: Place, name: str, params: Mapping[str, Any]) -> None:
+    inputs = {"take": place.keep(film_clip(place.folder / "take.mp4", numbered=True))}
+    made, expected = await place.make(name, params, inputs), await made_here(place, name, params, inputs)
+    assert made.files
+    assert made.files == expected.files
+    assert dict(made.facts) == dict(expected.facts)
+    assert made.cpu_seconds > 0.05
+    assert all(has_blob(place.store, ref) for ref in made.files.values())
+    assert not list(place.store.list("v1/steps/")), "records are the caller's"
+    assert (await place.make(name, params, inputs)).files == made.files
+
+
+async def broken(place: Place, what: str) -> tuple[str, dict[str, Any], dict[str, BlobRef]]:
+    clip = place.keep(film_clip(place.folder / "take.mp4"))
+    if what == "no such frame":
+        return "out_frame", {"frame": 999}, {"take": clip}
+    if what == "wrong parameters":
+        return "out_frame", {"frame": 3, "fram": 4}, {"take": clip}
+    if what == "no film":
+        return "out_frame", {"frame": 3}, {"take": put_blob(place.store, "take", b"words", "video/mp4")}
+    if what == "not in the store":
+        return "out_frame", {"frame": 3}, {"take": clip.model_copy(update={"sha256": "0" * 64})}
+    assert what == "damaged"
+    place.store.put_bytes(blob_key("take", clip.sha256), b"x" * clip.size)
+    return "out_frame", {"frame": 3}, {"take": clip}
+
+
+@pytest.mark.parametrize(
+    ("what", "kind"),
+    [
+        ("no such frame", MediaError),
+        ("wrong parameters", MediaError),
+        ("no film", MediaError),
+        ("not in the store", NotFoundError),
+        ("damaged", IntegrityError),
+    ],
+)
+async def test_errors_keep_class_words_and_remedy(place: Place, what: str, kind: type[ShotrunnerError]) -> None:
+    name, params, inputs = await broken(place, what)
+    with pytest.raises(ShotrunnerError) as expected:
+        await LocalRunner(place.store, place.folder / "own", 1).make(StepJob("0" * 64, name, params, inputs))
+    with pytest.raises(ShotrunnerError) as caught:
+        await place.make(name, params, inputs)
+    assert type(caught.value) is type(expected.value) is kind
+    assert without_folders(caught.value.detail) == without_folders(expected.value.detail)
+    assert caught.value.remedy == expected.value.remedy
+    assert caught.value.exit_code == expected.value.exit_code
+
+
+def without_folders(detail: str) -> str:
+    """A step's own folder has another name each time."""
+    return " ".join("PATH" if "/out_frame-" in word else word for word in detail.split())
+
+
+async def test_as_many_at_once_as_there_are_places(place: Place) -> None:
+    clip = place.keep(film_clip(place.folder / "take.mp4"))
+    place.ffmpeg.hold()
+    jobs = [
+        asyncio.create_task(place.make("conform", CONFORM | {"frames": 24 - n}, {"take": clip}))
+        for n in range(PLACES + 1)
+    ]
+    await asyncio.to_thread(place.ffmpeg.wait_held, PLACES)
+    await asyncio.sleep(0.5)  # time for one more, if there were a place
+    assert len(place.ffmpeg.held()) == PLACES
+    for job in jobs:
+        job.cancel()
+    await asyncio.gather(*jobs, return_exceptions=True)
+    await asyncio.to_thread(wait_until, lambda: not any(map(lives, place.ffmpeg.held())), "the end of all children")
+    assert len(place.ffmpeg.held()) == PLACES, "what waited for a place was not begun"
+
+
+async def test_cancelling_leaves_no_process_and_no_file(place: Place) -> None:
+    clip = place.keep(film_clip(place.folder / "take.mp4"))
+    place.ffmpeg.hold()
+    making = asyncio.create_task(place.make("conform", CONFORM, {"take": clip}))
+    [pid] = await asyncio.to_thread(place.ffmpeg.wait_held)
+    making.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await making
+    await asyncio.to_thread(wait_until, lambda: not lives(pid), "the end of the child")
+    assert not list(place.store.list("v1/blobs/tmp/"))
+    place.ffmpeg.release()
+    made = await place.make("conform", CONFORM, {"take": clip})
+    assert made.files == (await made_here(place, "conform", CONFORM, {"take": clip})).files
