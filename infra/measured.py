@@ -5,9 +5,10 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any
 
+from infra.media.steps import STEPS
 from infra.records import read_record
-from infra.steps import step_key_of
 from infra.storage.base import ObjectStore
+from manifests.digest import step_key
 from manifests.journal import BlobRef, StepResult
 from manifests.naming import step_record_key
 
@@ -27,6 +28,6 @@ def seconds_of_speech(step: StepResult) -> Decimal:
 
 def measured_seconds(store: ObjectStore, sound: BlobRef) -> Decimal | None:
     """None until the line was decoded. That it was is enough: the decoded bytes may be gone."""
-    key = step_key_of("speech", speech_params(AS_BOUGHT), {"sound": sound})
+    key = step_key("speech", STEPS["speech"], speech_params(AS_BOUGHT), {"sound": sound.sha256})
     record = read_record(store, step_record_key(key), StepResult)
     return None if record is None else seconds_of_speech(record)

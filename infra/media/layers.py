@@ -11,15 +11,16 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
-import av
 import cv2
 import numpy as np
 import numpy.typing as npt
-from av.video.reformatter import ColorRange, Colorspace
 
 from infra.media.lettering import Coverage
+
+if TYPE_CHECKING:  # who only asks whether words fit writes nothing
+    import av
 
 Pixels = npt.NDArray[np.uint8]
 Colour = tuple[int, int, int]
@@ -114,6 +115,8 @@ def write_overlay(path: Path, pictures: Pictures, rate: Fraction, *, bleed: Colo
     """RGBA in a QuickTime animation file; returns the frames written. What is wholly transparent gets the colour
     `bleed`, so that a consumer who scales or subsamples colour and alpha apart draws no black rim."""
 
+    import av
+
     def frames() -> Iterator[av.VideoFrame]:
         for rgb, alpha in pictures:
             assert alpha is not None  # noqa: S101 composed without a background
@@ -128,6 +131,9 @@ def write_card(path: Path, pictures: Pictures, rate: Fraction) -> int:
 
     MOV takes no FFV1; x264 with a quantiser of 0 gives every plane back bit by bit.
     """
+
+    import av
+    from av.video.reformatter import ColorRange, Colorspace
 
     def frames() -> Iterator[av.VideoFrame]:
         last: tuple[Pixels, list[Pixels]] | None = None
@@ -160,13 +166,16 @@ def to_planes(rgb: Pixels) -> list[Pixels]:
 
 
 def _write(path: Path, frames: Iterator[av.VideoFrame], rate: Fraction, codec: str, pixels: str) -> int:
+    import av
+    from av.video.reformatter import ColorRange, Colorspace
+
     count = 0
     options = {"fflags": "+bitexact", "video_track_timescale": str(rate.numerator)}
     with av.open(str(path), "w", format="mov", options=options) as container:
         stream: av.VideoStream | None = None
         for frame in frames:
             if stream is None:
-                stream = cast(av.VideoStream, container.add_stream(codec, rate=rate))
+                stream = cast("av.VideoStream", container.add_stream(codec, rate=rate))
                 stream.width, stream.height, stream.pix_fmt = frame.width, frame.height, pixels
                 context = stream.codec_context
                 context.thread_count, context.time_base = 1, 1 / rate
