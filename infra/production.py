@@ -35,7 +35,7 @@ from infra.machine import free_bytes, steps_at_once, usable_cores
 from infra.providers.base import AccountLimits, MediaInput, VideoProvider
 from infra.providers.runway import RunwayProvider
 from infra.records import read_record
-from infra.run_events import RunEvents
+from infra.run_events import RunEvents, read_run_events
 from infra.run_log import RunLog
 from infra.runners.local import LocalRunner, Shelf, perform_in_child
 from infra.selections import read_gates
@@ -93,6 +93,7 @@ class Production:
     stopped_shots: set[str] = field(default_factory=set)  # by moderation, told already
     paused: set[type[ShotrunnerError]] = field(default_factory=set)  # told already
     pace: float = 1.0  # of every wait: the backlot's time runs faster
+    flow_runs: tuple[str, ...] = ()  # of this run before it was killed
     decisions: Sequence[RunEvent] = ()  # what was done that the plan did not have
     bought_from: float | None = None  # on the clock's own counter: the first create, and
     bought_until: float = 0.0  # the last take that was collected
@@ -235,9 +236,11 @@ def media_jobs(settings: Settings) -> int:
 
 @contextlib.asynccontextmanager
 async def open_production(
-    plan_digest: str, store_url: str, settings: Settings, console: RunConsole, clock: Clock | None = None
-) -> AsyncIterator[Production]:
-    """Takes the campaign's lease, starts the backlot if the plan films there, and closes everything at the end."""
+    plan_digest: str, store_url: str, settings: Settings, console: RunConsole, clock: Clock | None = None,
+    *, run_id: str | None = None,
+) -> AsyncIterator[Production]:  # fmt: skip
+    """Takes the campaign's lease, starts the backlot if the plan films there, and closes everything at the end.
+    `run_id`: of a run that was killed and goes on."""
     own_time = clock or console.clock
     clock = own_time or SystemClock()
     events = console.events
@@ -281,11 +284,12 @@ async def open_production(
                 on_event=lambda event: events.emit(**event),
             )
             production = Production(
-                plan=plan, run_id=new_run_id(clock), spot=spot, brand=brand, cut=cut_of(spot, models), models=models,
-                profiles=profiles, store=store, clock=clock, settings=settings, events=events, buyer=buyer,
+                plan=plan, run_id=run_id or new_run_id(clock), spot=spot, brand=brand, cut=cut_of(spot, models),
+                models=models, profiles=profiles, store=store, clock=clock, settings=settings, events=events, buyer=buyer,
                 steps=steps, work=work, lease=lease, started=clock.now(), console=console, pace=pace,
             )  # fmt: skip
-            decisions = RunEvents(store, clock, production.run_id, plan.campaign)
+            told = await asyncio.to_thread(read_run_events, store, run_id) if run_id else ()
+            decisions = RunEvents(store, clock, production.run_id, plan.campaign, told)
             production.decisions = decisions.told
             events.listen(decisions.listen)
             events.listen(_count_creates(production))

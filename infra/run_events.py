@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from infra.clock import Clock
@@ -20,15 +20,19 @@ _NAME = re.compile(r"event-\d{5}\.json")
 
 class RunEvents:
     """Listens to a run's events and writes the decisions among them, create-only, one record each. Belongs to one
-    loop; `flush` before it ends. A record that the store does not take is lost: it must not stop a purchase."""
+    loop; `flush` before it ends. A record that the store does not take is lost: it must not stop a purchase.
 
-    def __init__(self, store: ObjectStore, clock: Clock, run_id: str, campaign: str) -> None:
+    `told`: what the same run had told before it was killed."""
+
+    def __init__(
+        self, store: ObjectStore, clock: Clock, run_id: str, campaign: str, told: Sequence[RunEvent] = ()
+    ) -> None:
         self._store = store
         self._clock = clock
         self._run_id = run_id
         self._campaign = campaign
         self._writing: set[asyncio.Task[None]] = set()
-        self.told: list[RunEvent] = []
+        self.told: list[RunEvent] = list(told)
 
     def listen(self, event: Mapping[str, Any]) -> None:
         if event["message_type"] != "policy":

@@ -209,6 +209,17 @@ def start_key(schedule: str, instant: dt.datetime) -> str:
     return f"{start_prefix(schedule)}{utc:%Y%m%dT%H%MZ}.json"
 
 
+def attempt_prefix(schedule: str, instant: dt.datetime) -> str:
+    """Of the tries of one start. Beside the starts, not among them: no schedule has a dot in its name."""
+    return f"{LAYOUT}/schedules/{_name(f'{schedule}.attempts')}/{instant.astimezone(dt.UTC):%Y%m%dT%H%MZ}/"
+
+
+def attempt_key(schedule: str, instant: dt.datetime, number: int) -> str:
+    if number < 1:
+        raise ValueError(f"tries are counted from 1, not {number}")
+    return f"{attempt_prefix(schedule, instant)}{number:05d}.json"
+
+
 def parse_start_key(key: str) -> tuple[str, dt.datetime]:
     """(schedule, instant)."""
     match = re.fullmatch(rf"{LAYOUT}/schedules/([^/]+)/([0-9]{{8}}T[0-9]{{4}})Z\.json", key)
@@ -221,6 +232,11 @@ def staging_key(run_id: str, name: str) -> str:
     return f"{LAYOUT}/staging/{_name(run_id)}/{_name(name)}"
 
 
+def staging_prefix() -> str:
+    """Of bytes on their way, of every run."""
+    return f"{LAYOUT}/staging/"
+
+
 def run_prefix(run_id: str = "") -> str:
     return f"{LAYOUT}/runs/{_name(run_id)}/" if run_id else f"{LAYOUT}/runs/"
 
@@ -231,11 +247,6 @@ def run_prefix(run_id: str = "") -> str:
 @dataclass(frozen=True)
 class Address:
     """`[spot/]shot[@axis values][.segment][/take-N]`. `what` is take, still, line or effect."""
-
-def staging_prefix() -> str:
-    """Of bytes on their way, of every run."""
-    return f"{LAYOUT}/staging/"
-
 
     shot: str
     spot: str | None = None
