@@ -285,8 +285,8 @@ async def open_production(
             )
             production = Production(
                 plan=plan, run_id=run_id or new_run_id(clock), spot=spot, brand=brand, cut=cut_of(spot, models),
-                models=models, profiles=profiles, store=store, clock=clock, settings=settings, events=events, buyer=buyer,
-                steps=steps, work=work, lease=lease, started=clock.now(), console=console, pace=pace,
+                models=models, profiles=profiles, store=store, clock=clock, settings=settings, events=events,
+                buyer=buyer, steps=steps, work=work, lease=lease, started=clock.now(), console=console, pace=pace,
             )  # fmt: skip
             told = await asyncio.to_thread(read_run_events, store, run_id) if run_id else ()
             decisions = RunEvents(store, clock, production.run_id, plan.campaign, told)
