@@ -33,6 +33,7 @@ _ABSENT = {
 }
 _UNSUPPORTED = {"NotImplemented", "XNotImplemented", "MethodNotAllowed", "UnsupportedOperation"}
 _CLOSED = {"BlockPublicAcls": True, "BlockPublicPolicy": True, "IgnorePublicAcls": True, "RestrictPublicBuckets": True}
+_HOME = ("us-east-1", "aws-global")  # the second is what boto3 takes when no region is set
 _MAY = "Bootstrap needs s3:CreateBucket and the s3:Get… and s3:Put… actions of each setting: an administrator's keys."
 
 
@@ -96,7 +97,7 @@ def _make_bucket(store: S3Store, *, dry_run: bool) -> Setting:
     region = client.meta.region_name
     ours = (urlsplit(client.meta.endpoint_url).hostname or "").endswith((".amazonaws.com", ".amazonaws.com.cn"))
     # only Amazon's regions are places; and us-east-1 is refused by name
-    place = {"CreateBucketConfiguration": {"LocationConstraint": region}} if ours and region != "us-east-1" else {}
+    place = {"CreateBucketConfiguration": {"LocationConstraint": region}} if ours and region not in _HOME else {}
     _call(lambda: client.create_bucket(Bucket=name, **_any(place)), f"making the bucket {name}", store.url)
     return Setting("bucket", "made", name)
 

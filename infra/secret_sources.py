@@ -60,7 +60,8 @@ def read_from_aws(place: str) -> str:
     from botocore.exceptions import BotoCoreError, ClientError
 
     name, _, key = place.partition("#")
-    region = name.split(":")[3] if name.startswith("arn:") and name.count(":") >= 6 else None
+    named = name.split(":")[3] if name.startswith("arn:") and name.count(":") >= 6 else ""
+    region = named or os.environ.get("AWS_REGION") or None  # boto3 hears AWS_DEFAULT_REGION only
     config = Config(connect_timeout=5, read_timeout=_SECONDS, retries={"mode": "standard", "total_max_attempts": 3})
     try:
         client = boto3.session.Session().client("secretsmanager", region_name=region, config=config)
@@ -103,7 +104,7 @@ def read_from_prefect(block: str) -> str:
     address = f"{url.rstrip('/')}/block_types/slug/secret/block_documents/name/{quote(block, safe='')}"
     try:
         answer = httpx.get(
-            address, params={"include_secrets": "true"}, headers=_prefect_headers(), timeout=_SECONDS,
+            address, params={"include_secrets": "true"}, headers=prefect_headers(), timeout=_SECONDS,
             follow_redirects=False,
         )  # fmt: skip
     except (httpx.HTTPError, httpx.InvalidURL) as error:
@@ -133,7 +134,7 @@ def _block_value(answer: httpx.Response) -> str | None:
     return value if isinstance(value, str) else None
 
 
-def _prefect_headers() -> dict[str, str]:
+def prefect_headers() -> dict[str, str]:
     """As Prefect's own client sends them: a user and password before a key."""
     if said := os.environ.get("PREFECT_API_AUTH_STRING"):
         return {"Authorization": f"Basic {base64.b64encode(said.encode()).decode()}"}

@@ -69,7 +69,8 @@ def _client(addressing: Literal["auto", "path", "virtual"]) -> S3Client:
         read_timeout=60,
         response_checksum_validation="when_required",  # whoever reads a blob checks its name, which is its digest
     )
-    return boto3.session.Session().client("s3", config=config)
+    # boto3 hears AWS_DEFAULT_REGION only
+    return boto3.session.Session().client("s3", region_name=os.environ.get("AWS_REGION") or None, config=config)
 
 
 class S3Store:
