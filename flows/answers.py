@@ -1,22 +1,15 @@
-"""Answers about a file, models or this machine: facts for `--json`, lines for people. Buys and writes nothing."""
+"""Answers about a file or the models: facts for `--json`, lines for people. Buys and writes nothing."""
 
 from __future__ import annotations
 
 import asyncio
-import importlib.util
-import os
-import platform
-import shutil
 import tempfile
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from flows.targets import UnknownNameError
 from infra.errors import ShotrunnerError
-from infra.settings import Settings
 from manifests.catalogue import ModelCard
 from manifests.ratecard import load_profiles
 
@@ -99,160 +92,3 @@ def _price(card: ModelCard) -> str:
     if price.usd_per_1000_characters:
         return f"${price.usd_per_1000_characters}/1,000 characters"
     return f"${price.usd_per_request} each"
-
-
-# --- doctor ---
-
-
-@dataclass(frozen=True)
-class Finding:
-    name: str
-    ok: bool
-    found: str
-    remedy: str = ""
-
-
-def examine(settings: Settings, store_url: str, root: Path) -> list[Finding]:
-    """What has to be right before a run. With a key, asks the vendor for balance and limits; spends nothing."""
-    return [
-        Finding("python", True, platform.python_version()),
-        _packages_are_ours(),
-        _prefect(),
-        _ffmpeg(),
-        _voice(),
-        _disk(root),
-        _store(store_url, root),
-        *_vendors(settings),
-    ]
-
-
-def _packages_are_ours() -> Finding:
-    """Another distribution with a top-level `tasks` would win silently."""
-    home = Path(__file__).parent.parent
-    strangers = []
-    for name in ("flows", "tasks", "infra", "manifests"):
-        spec = importlib.util.find_spec(name)
-        origin = Path(spec.origin).parent.parent if spec and spec.origin else None
-        if origin != home:
-            strangers.append(f"{name} from {origin}")
-    found = "; ".join(strangers) or f"all four from one place, {version('shotrunner')}"
-    return Finding(
-        "packages", not strangers, found, "install shotrunner in an environment of its own" if strangers else ""
-    )
-
-
-def _prefect() -> Finding:
-    try:
-        found = version("prefect")
-    except PackageNotFoundError:
-        return Finding("prefect", False, "not installed", "make setup")
-    where = os.environ.get("PREFECT_API_URL", "its own server, started by run")
-    return Finding("prefect", True, f"{found}, {where}")
-
-
-def _ffmpeg() -> Finding:
-    from infra.media.ffmpeg import find_ffmpeg
-
-    try:
-        return Finding("ffmpeg", True, Path(find_ffmpeg()).name)
-    except ShotrunnerError as error:
-        return Finding("ffmpeg", False, error.detail, error.remedy)
-
-
-def _voice() -> Finding:
-    if importlib.util.find_spec("espeakng_loader") is None:
-        return Finding("backlot voice", False, "espeak-ng is missing", "pip install 'shotrunner[voice]'")
-    return Finding("backlot voice", True, f"espeak-ng, by espeakng-loader {version('espeakng-loader')}")
-
-
-def _disk(root: Path) -> Finding:
-    free = shutil.disk_usage(root).free / 1e9
-    return Finding("disk", free > 2, f"{free:.0f} GB free", "" if free > 2 else "a film needs about 1 GB of room")
-
-
-def _store(store_url: str, root: Path) -> Finding:
-    """One create, a second that must lose, one read, one delete: what every purchase relies on."""
-    import secrets
-
-    from infra.errors import PreconditionFailedError
-    from infra.storage import open_store
-    from manifests.naming import staging_key
-
-    key = staging_key("doctor", secrets.token_hex(8))
-    try:
-        store = open_store(store_url, root)
-        store.put_bytes(key, b"1", if_absent=True)
-        try:
-            store.put_bytes(key, b"2", if_absent=True)
-            won_twice = True
-        except PreconditionFailedError:
-            won_twice = store.get_bytes(key)[0] != b"1"
-        store.delete(key)
-    except ShotrunnerError as error:
-        return Finding("store", False, error.detail, error.remedy)
-    remedy = "this store cannot keep purchases apart: use another" if won_twice else ""
-    return Finding(
-        "store", not won_twice, f"{store_url}: create-if-absent {'broken' if won_twice else 'holds'}", remedy
-    )
-
-
-def _vendors(settings: Settings) -> list[Finding]:
-    from infra.service import decide_services
-
-    try:
-        services = decide_services(settings)
-    except ShotrunnerError as error:
-        return [Finding("vendor", False, error.detail, error.remedy)]
-    found = [_sound(settings, services.sound)]
-    if services.video == "backlot":
-        return [Finding("video", True, _service_words(services.video, "RUNWAYML_API_SECRET")), *found]
-    return [_account(settings, services.video), *found]
-
-
-def _sound(settings: Settings, service: str) -> Finding:
-    """Its account is not asked: keys for speech alone may not read it."""
-    from infra.keys import VendorKey
-
-    words = _service_words(service, "ELEVENLABS_API_KEY")
-    if service == "backlot" or settings.elevenlabs_key is None:
-        return Finding("sound", True, words)
-    try:
-        key = VendorKey(settings.elevenlabs_key)
-        key.reveal()
-    except ShotrunnerError as error:
-        return Finding("sound", False, error.detail, error.remedy)
-    return Finding("sound", True, f"{words}: {key.reference}" if key.reference else words)
-
-
-def _service_words(service: str, key: str) -> str:
-    return f"the backlot: {key} is not set, nothing can be spent" if service == "backlot" else f"{service}, key is set"
-
-
-def _account(settings: Settings, service: str) -> Finding:
-    from infra.clock import SystemClock
-    from infra.providers.runway import RunwayProvider
-    from infra.settings import RUNWAY_URL
-
-    async def ask() -> str:
-        provider = RunwayProvider(
-            settings.runway_url or RUNWAY_URL, settings.runway_key or "", service, clock=SystemClock()
-        )
-        try:
-            limits = await provider.limits()
-        finally:
-            await provider.close()
-        return f"{service}: {limits.balance_credits:,} credits, {len(limits.models)} models"
-
-    try:
-        return Finding("video", True, asyncio.run(ask()))
-    except ShotrunnerError as error:
-        return Finding("video", False, f"{error.summary}: {error.detail}", error.remedy)
-
-
-def finding_lines(findings: Sequence[Finding]) -> list[str]:
-    lines = []
-    for finding in findings:
-        lines.append(f"{'ok  ' if finding.ok else 'FAIL'} {finding.name}: {finding.found}")
-        if finding.remedy:
-            lines.append(f"     {finding.remedy}")
-    return lines

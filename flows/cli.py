@@ -271,7 +271,7 @@ def doctor(*, json: Json = False) -> int:
 
     Exit: 0 all is well; 6 something is not.
     """
-    from flows.answers import examine, finding_lines
+    from flows.examination import examine, finding_lines
     from flows.prepare import absolute_store
     from flows.unknowns import find_lost, find_unknowns, lost_lines, unknown_lines
     from infra.settings import read_settings

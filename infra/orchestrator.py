@@ -14,12 +14,15 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import quote
 
 import httpx
 
 from infra.errors import ShotrunnerError
+from infra.secret_sources import prefect_headers
 
 APP = "prefect.server.api.server:create_app"
 START_SECONDS = 90.0  # a fresh home has needed 15 (prefect sheet §1)
@@ -90,6 +93,33 @@ def require_server(url: str) -> None:
         found, reason = 0, f"{url} does not answer ({type(error).__name__})"
     if found != 200:
         raise ServerError(reason, remedy="start it (`prefect server start`), or unset PREFECT_API_URL")
+
+
+@dataclass(frozen=True)
+class ServerState:
+    """`pools`: workers that are online, by the pool they work for."""
+
+    version: str
+    pools: Mapping[str, int]
+
+
+def ask_server(url: str) -> ServerState:
+    """What the server that the user set is. Raises ServerError."""
+    require_server(url)
+    base = url.rstrip("/")
+    try:
+        with httpx.Client(timeout=10, headers=prefect_headers()) as client:
+            found = client.get(f"{base}/admin/version")
+            pools = client.post(f"{base}/work_pools/filter", json={})
+            if found.status_code != 200 or pools.status_code != 200:
+                raise ServerError(f"{url} answers {found.status_code}", remedy="see PREFECT_API_KEY")
+            online = {}
+            for pool in pools.json():
+                workers = client.post(f"{base}/work_pools/{quote(pool['name'], safe='')}/workers/filter", json={})
+                online[pool["name"]] = sum(w.get("status") == "ONLINE" for w in workers.json())
+            return ServerState(found.json(), online)
+    except (httpx.HTTPError, ValueError, TypeError, KeyError) as error:
+        raise ServerError(f"{url} answers what no Prefect server does ({type(error).__name__})") from error
 
 
 def serve(port: int, parent: int) -> None:

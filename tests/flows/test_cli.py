@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import re
-import shutil
 import socket
 import sys
 from pathlib import Path
@@ -601,26 +600,6 @@ def test_settings_of_the_project(shotrunner: Shotrunner, no_flow: list[str]) -> 
     assert "3 at a time of each model (from settings)" in shotrunner("plan", PRODUCT).out
     assert shotrunner("run", PRODUCT).code == 0
     assert (store_is_empty(), Path("elsewhere/v1").is_dir()) == (True, True)
-
-
-@pytest.mark.skipif(shutil.disk_usage("/").free < 3e9, reason="doctor is right to complain here")
-def test_doctor(shotrunner: Shotrunner) -> None:
-    answer = shotrunner("doctor", "--json")
-    assert answer.code == 0
-    findings = {f["name"]: f for f in answer.facts["findings"]}
-    assert set(findings) >= {"packages", "prefect", "ffmpeg", "backlot voice", "store", "video", "sound"}
-    assert "nothing can be spent" in findings["video"]["found"]
-    assert not list(Path(".shotrunner").rglob("*doctor*/*"))
-
-
-def test_doctor_finds_what_is_wrong(shotrunner: Shotrunner, monkeypatch: pytest.MonkeyPatch) -> None:
-    Path("a-file").write_text("")
-    monkeypatch.setenv("SHOTRUNNER_STORE", "a-file/store")
-    monkeypatch.setenv("IMAGEIO_FFMPEG_EXE", "/nowhere/ffmpeg")
-    answer = shotrunner("doctor")
-    assert answer.code == 6
-    assert re.search(r"FAIL ffmpeg: .*\n     ", answer.out)
-    assert re.search(r"FAIL store: .*\n     ", answer.out)
 
 
 # --- status, explain, models, schema ---
