@@ -71,9 +71,10 @@ class DaskRunner:
                     return made
                 answer = _unseen(answer, self._store.url)
             if answer["schema"] == "step-failed/1":
-                failure = _failure(answer)
-                if attempt == TRIES or not await self._may_help_elsewhere(job, answer):
-                    raise failure
+                if not await self._may_help_elsewhere(job, answer):
+                    raise _failure(answer)
+                if attempt == TRIES:
+                    raise _failure(answer, f" (on {answer['worker']})")
                 self._unfit[answer["worker"]] = self._clock.monotonic() + UNFIT_SECONDS
             await self._clock.sleep(attempt - 1)
         raise ClusterError(
@@ -138,10 +139,9 @@ class DaskRunner:
         )
 
 
-def _failure(answer: Mapping[str, Any]) -> errors.ShotrunnerError:
+def _failure(answer: Mapping[str, Any], where: str = "") -> errors.ShotrunnerError:
     kind = getattr(errors, answer["error"])
-    told = f" (on {answer['worker']})" if answer["elsewhere"] else ""
-    failure: errors.ShotrunnerError = kind(f"{answer['detail']}{told}", remedy=answer["remedy"])
+    failure: errors.ShotrunnerError = kind(f"{answer['detail']}{where}", remedy=answer["remedy"])
     return failure
 
 
