@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: setup demo test test-slow soak clean
+.PHONY: setup demo test test-slow test-ceph soak clean
 .DEFAULT_GOAL := help
 
 help:
@@ -29,6 +29,9 @@ test: $(VENV)/.installed-dev
 
 test-slow: $(VENV)/.installed-dev
 	$(BIN)/python -m pytest -m slow
+
+test-ceph: $(VENV)/.installed-dev
+	scripts/test-ceph
 
 SEEDS ?= 200
 soak: setup

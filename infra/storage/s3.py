@@ -13,6 +13,7 @@ import io
 import os
 import re
 import time
+import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Literal
@@ -29,6 +30,7 @@ from infra.storage.s3_parts import PART, Digested, Target, copy_parts, digest_in
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
+    from mypy_boto3_s3.type_defs import HeadObjectOutputTypeDef
 
 _CONFLICT_TRIES = 5
 _READ_TRIES = 3
@@ -138,23 +140,23 @@ class S3Store:
     def _put_parts(self, key: str, file: Digested, content_type: str, condition: dict[str, str]) -> Version:
         """Straight to its key, which is known: the object is there with the last request or not at all. A conflict
         means a new upload, so says the vendor."""
-        target = Target(
-            self._client, self._bucket, self._prefix + key, key, self.url, content_type, file.sha256, condition
-        )
+        write = uuid.uuid4().hex
+        facts = {"sha256": file.sha256, "write": write}
+        target = Target(self._client, self._bucket, self._prefix + key, key, self.url, content_type, facts, condition)
         for attempt in range(_CONFLICT_TRIES):
             if condition and self._exists(key):  # spares the upload; and not every server looks at the last request's
                 raise errors.PreconditionFailedError(f"{key} in {self.url} exists already")
             try:
                 upload_parts(target, file)
             except errors.PreconditionFailedError as error:
-                if _was_resent(error) and (mine := self._if_mine(key, file.sha256)) is not None:
+                if _was_resent(error) and (mine := self._if_mine(key, write)) is not None:
                     return mine
                 raise
             except errors.ConflictError:
                 _pause(attempt, _CONFLICT_TRIES)
                 continue
             except (errors.NotFoundError, errors.StoreUnavailableError) as error:  # its last answer may have been lost
-                if (mine := self._if_mine(key, file.sha256)) is not None:
+                if (mine := self._if_mine(key, write)) is not None:
                     return mine
                 if isinstance(error, errors.NotFoundError):
                     raise errors.StoreUnavailableError(
@@ -162,7 +164,7 @@ class S3Store:
                     ) from error
                 raise
             return self.head(key).version
-        return self._decide_conflict(key, file.sha256, condition)
+        return self._decide_conflict(key, write, condition)
 
     def _put(
         self,
@@ -173,8 +175,9 @@ class S3Store:
         content_type: str,
         condition: dict[str, str],
     ) -> Version:
-        """Sends until the server decides. A 412 after a resent write may be our own first sending: then it was ours."""
-        resent = False
+        """Sends until the server decides. A 412 after a resent write may be our own first sending: then it was ours,
+        which is told by a mark of this very write, for another's bytes may be equal (storage sheet §1.6)."""
+        resent, write = False, uuid.uuid4().hex
         for attempt in range(_CONFLICT_TRIES):
             try:
                 with s3_failures(key, self.url), body() as stream:
@@ -186,7 +189,7 @@ class S3Store:
                         ContentType=content_type,
                         # proved by the server; and without it boto3 adds a trailer over TLS that many servers refuse
                         ChecksumSHA256=base64.b64encode(bytes.fromhex(sha256)).decode(),
-                        Metadata={"sha256": sha256},  # kept by every server, unlike the checksum
+                        Metadata={"sha256": sha256, "write": write},  # kept by every server, unlike the checksum
                         **_any(self._dressed(condition)),
                     )
                 if "IfMatch" in condition and self._bare_tags is None:
@@ -198,11 +201,11 @@ class S3Store:
             except errors.NotFoundError:  # a swap of what is not there
                 raise errors.PreconditionFailedError(f"{key} in {self.url} is not there any more") from None
             except errors.PreconditionFailedError as error:
-                if (resent or _was_resent(error)) and (mine := self._if_mine(key, sha256)) is not None:
+                if (resent or _was_resent(error)) and (mine := self._if_mine(key, write)) is not None:
                     return mine
                 if not self._takes_bare_tags(key, condition):
                     raise
-        return self._decide_conflict(key, sha256, condition)
+        return self._decide_conflict(key, write, condition)
 
     def _dressed(self, condition: dict[str, str]) -> dict[str, str]:
         return {name: tag.strip('"') if self._bare_tags else tag for name, tag in condition.items()}
@@ -218,9 +221,9 @@ class S3Store:
             return False
         return self._bare_tags is True
 
-    def _decide_conflict(self, key: str, sha256: str, condition: dict[str, str]) -> Version:
+    def _decide_conflict(self, key: str, write: str, condition: dict[str, str]) -> Version:
         """Some servers answer 409 to the plain loser of a create, so what is there now decides."""
-        if (mine := self._if_mine(key, sha256)) is not None:
+        if (mine := self._if_mine(key, write)) is not None:
             return mine
         if "IfNoneMatch" in condition and self._exists(key):
             raise errors.PreconditionFailedError(f"{key} in {self.url} exists already")
@@ -228,13 +231,12 @@ class S3Store:
             f"{key} in {self.url} was being written by others {_CONFLICT_TRIES} times in a row", remedy="Run again."
         )
 
-    def _if_mine(self, key: str, sha256: str) -> Version | None:
+    def _if_mine(self, key: str, write: str) -> Version | None:
         try:
-            info = self.head(key)
-            there = info.sha256 or hashlib.sha256(self.get_bytes(key)[0]).hexdigest()
+            answer = self._head(key)
         except errors.NotFoundError:
             return None
-        return info.version if there == sha256 else None
+        return Version(answer["ETag"], answer["ContentLength"]) if answer["Metadata"].get("write") == write else None
 
     def _exists(self, key: str) -> bool:
         try:
@@ -268,17 +270,20 @@ class S3Store:
         check_key(key)
         return None
 
-    def head(self, key: str) -> ObjectInfo:
+    def _head(self, key: str) -> HeadObjectOutputTypeDef:
         check_key(key)
         try:
             with s3_failures(key, self.url):
-                answer = self._client.head_object(Bucket=self._bucket, Key=self._prefix + key)
+                return self._client.head_object(Bucket=self._bucket, Key=self._prefix + key)
         except errors.NotFoundError:
             self._see_bucket()
             raise
+
+    def head(self, key: str) -> ObjectInfo:
+        answer = self._head(key)
         version = Version(answer["ETag"], answer["ContentLength"])
-        sha256 = answer.get("Metadata", {}).get("sha256")
-        return ObjectInfo(key, version, _utc(answer["LastModified"]), answer.get("ContentType", ""), sha256)
+        told = answer["Metadata"].get("sha256")
+        return ObjectInfo(key, version, _utc(answer["LastModified"]), answer.get("ContentType", ""), told)
 
     def _see_bucket(self) -> None:
         """HEAD answers a missing bucket and a missing object alike, so the first miss asks for the bucket."""
@@ -309,17 +314,16 @@ class S3Store:
 
     def touch(self, key: str) -> None:
         """A copy onto itself, which a server takes only with its facts given anew. Not for what is swapped."""
-        info = self.head(key)
-        full = self._prefix + key
-        sha256, size = info.sha256 or "", info.version.size
+        there = self._head(key)
+        full, size, content_type = self._prefix + key, there["ContentLength"], there.get("ContentType", "")
         if size > _COPIED_AT_ONCE:
-            copy_parts(Target(self._client, self._bucket, full, key, self.url, info.content_type, sha256, {}), size)
+            facts = there["Metadata"]
+            copy_parts(Target(self._client, self._bucket, full, key, self.url, content_type, facts, {}), size)
             return
         with s3_failures(key, self.url):
             self._client.copy_object(
                 Bucket=self._bucket, Key=full, CopySource={"Bucket": self._bucket, "Key": full},
-                MetadataDirective="REPLACE", ContentType=info.content_type,
-                Metadata={"sha256": sha256} if sha256 else {},
+                MetadataDirective="REPLACE", ContentType=content_type, Metadata=there["Metadata"],
             )  # fmt: skip
 
     def delete(self, key: str, *, if_match: str | None = None) -> None:

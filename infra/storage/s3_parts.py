@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import contextlib
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,7 +38,7 @@ class Target:
     name: str
     url: str
     content_type: str
-    sha256: str
+    facts: Mapping[str, str]  # kept with it
     condition: dict[str, str]
 
 
@@ -123,7 +123,7 @@ def _upload(target: Target, *, checksums: bool) -> Iterator[str]:
     with s3_failures(target.name, target.url):
         upload_id = target.client.create_multipart_upload(
             Bucket=target.bucket, Key=target.key, ContentType=target.content_type,
-            Metadata={"sha256": target.sha256} if target.sha256 else {}, **options,
+            Metadata=target.facts, **options,
         )["UploadId"]  # fmt: skip
     try:
         yield upload_id

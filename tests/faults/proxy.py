@@ -32,7 +32,7 @@ class SpoilingProxy:
 
     def __init__(self, upstream_port: int, context: ssl.SSLContext | None = None) -> None:
         self.seen: list[Seen] = []
-        self._due: list[tuple[str, str | int, str]] = []
+        self._due: list[tuple[str, str | int, str, bool]] = []
         self._lock = threading.Lock()
         proxy = self
 
@@ -53,29 +53,31 @@ class SpoilingProxy:
             self._server.socket = context.wrap_socket(self._server.socket, server_side=True)
         self.url = f"{'https' if context else 'http'}://127.0.0.1:{self._server.server_port}"
 
-    def spoil(self, method: str, how: str | int, code: str = "", *, times: int = 1) -> None:
+    def spoil(self, method: str, how: str | int, code: str = "", *, times: int = 1, landed: bool = False) -> None:
+        """`landed`: the server does it before it is answered here."""
         with self._lock:
-            self._due += [(method, how, code)] * times
+            self._due += [(method, how, code, landed)] * times
 
     def forgive(self) -> None:
         """What was still to be spoilt is not."""
         with self._lock:
             self._due.clear()
 
-    def _next(self, method: str) -> tuple[str | int, str]:
+    def _next(self, method: str) -> tuple[str | int, str, bool]:
         with self._lock:
-            for index, (wanted, how, code) in enumerate(self._due):
+            for index, (wanted, *due) in enumerate(self._due):
                 if wanted == method:
                     del self._due[index]
-                    return how, code
-        return "", ""
+                    how, code, landed = due
+                    return how, code, landed
+        return "", "", False
 
     def _serve(self, client: BaseHTTPRequestHandler, port: int) -> None:
         body = client.rfile.read(int(client.headers.get("Content-Length", 0)))
         self.seen.append(Seen(client.command, client.path, dict(client.headers)))
-        how, code = self._next(client.command)
-        if isinstance(how, int):
-            _answer(client, how, {}, f"<Error><Code>{code}</Code><Message>as told</Message></Error>".encode())
+        how, code, landed = self._next(client.command)
+        if isinstance(how, int) and not landed:
+            _answer(client, how, {}, _told(code))
             return
         if how == "flip":
             body = bytes([body[0] ^ 1]) + body[1:]
@@ -87,6 +89,9 @@ class SpoilingProxy:
             data = reply.read()
             if how == "lose-reply":
                 client.close_connection = True
+                return
+            if isinstance(how, int):
+                _answer(client, how, {}, _told(code))
                 return
             kept = {k: v for k, v in reply.getheaders() if k.lower() not in _HOP | {"date", "server"}}
             length = reply.getheader("Content-Length") if client.command == "HEAD" else str(len(data))
@@ -107,6 +112,10 @@ class SpoilingProxy:
         self._server.shutdown()
         self._server.server_close()
         self._thread.join()
+
+
+def _told(code: str) -> bytes:
+    return f"<Error><Code>{code}</Code><Message>as told</Message></Error>".encode()
 
 
 def _answer(
