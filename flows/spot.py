@@ -23,7 +23,7 @@ from tasks import deliver as delivery
 from tasks.conform import conform
 from tasks.mix import mix
 from tasks.sidecar import build_sidecar
-from tasks.stitch import Clip, clip_of, stitch
+from tasks.stitch import Clip, clip_of, note_sections, stitch
 
 
 @dataclass(frozen=True)
@@ -59,6 +59,9 @@ async def finish_deliverable(
         key, known = await asyncio.to_thread(_find, production, inputs, profile, wanted)
         if known is not None:
             await asyncio.gather(*parts, return_exceptions=True)  # kept steps, all of them: a moment
+            if not any(part.cancelled() or part.exception() for part in parts):
+                words = [*await supers, *await captions]
+                note_sections(production, **_picture(production, await clips, await card, words, profile, ratio))
             return Finished(known, wanted, made=False)
         words = [*await supers, *await captions]
         picture = await _stitch(production, await clips, await card, words, profile, ratio, name)
@@ -135,6 +138,20 @@ async def _clip(
     return clip_of(made, cut.start)
 
 
+def _picture(
+    film: Production, clips: Sequence[Clip], card: Clip | None, words: Sequence[Words], profile: Profile, ratio: str
+) -> dict[str, Any]:
+    """What a film shows, as `stitch` takes it."""
+    return {
+        "clips": [*clips, card] if card else clips,
+        "joins": film.cut.joins,
+        "overlays": [one.overlay for one in words],
+        "frames": film.cut.frames,
+        "profile": profile,
+        "ratio": ratio,
+    }
+
+
 async def _stitch(
     production: Production,
     clips: Sequence[Clip],
@@ -147,10 +164,8 @@ async def _stitch(
     """Captions lie on supers; how well all of them can be read is measured beside it."""
     reading = asyncio.ensure_future(read_contrast(production, words, clips, profile, ratio, name))
     try:
-        picture = await stitch(
-            slate(name, "stitch"), production, clips=[*clips, card] if card else clips, joins=production.cut.joins,
-            overlays=[one.overlay for one in words], frames=production.cut.frames, profile=profile, ratio=ratio,
-        )  # fmt: skip
+        told = _picture(production, clips, card, words, profile, ratio)
+        picture = await stitch(slate(name, "stitch"), production, **told)
         await reading
     finally:
         reading.cancel()

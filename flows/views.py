@@ -170,6 +170,7 @@ def run_lines(record: Mapping[str, Any], films: Sequence[Mapping[str, Any]]) -> 
         f"{record['calls']} vendor calls, {record['spent_credits']:,} {purse}; {encodes} encodes, "
         f"{sum(made.values())} steps made, {sum(kept.values())} kept, {record['cpu_seconds']:.0f} s of processor time"
     ]
+    lines += _section_lines(record.get("sections"))
     if record.get("buying_seconds") is not None and record.get("estimated_seconds"):
         low, high = (duration_words(seconds) for seconds in record["estimated_seconds"])
         took = duration_words(record["buying_seconds"])
@@ -182,6 +183,15 @@ def run_lines(record: Mapping[str, Any], films: Sequence[Mapping[str, Any]]) -> 
     told = list(dict.fromkeys(_problem_line(problem) for problem in record["problems"]))
     lines += [f"  {line}" for line in told[:MOST_LINES]] + _more(told, "problems: see the dailies")
     return lines
+
+
+def _section_lines(sections: Mapping[str, Any] | None) -> list[str]:
+    """What `manifests.journal.SectionCount` tells, of a run that made films."""
+    if not sections or not sections["shown"]:
+        return []
+    shown, encoded = sum(sections["shown"].values()), sum(sections["encoded"].values())
+    made, films = sections["films_made"], counted(sections["films"], "file")
+    return [f"  sections {encoded:,} of {shown:,} encoded, {shown - encoded:,} kept; {made:,} of {films} made anew"]
 
 
 def film_lines(films: Sequence[Mapping[str, Any]]) -> list[str]:

@@ -12,21 +12,26 @@ from dataclasses import dataclass
 from typing import Any
 
 from infra.production import Production
+from infra.steps import step_key_of
 from manifests.catalogue import Profile
 from manifests.journal import BlobRef, StepResult
 from manifests.sections import Blend, Piece, Section, Span, can_copy, divide
 from tasks.policy import production_task
 
+Work = tuple[Mapping[str, Any], Mapping[str, BlobRef]]  # params and inputs of a step
+
 
 @dataclass(frozen=True)
 class Clip:
-    """`start`: the film frame that shows the clip's first frame. `idr` and `headers`: as conform told them."""
+    """`start`: the film frame that shows the clip's first frame. `idr` and `headers`: as conform told them; `key`: its
+    step's."""
 
     blob: BlobRef
     start: int
     frames: int
     idr: tuple[int, ...] = ()
     headers: str = ""
+    key: str = ""
 
     @property
     def span(self) -> Span:
@@ -47,8 +52,8 @@ class Overlay:
 
 
 def clip_of(conformed: StepResult, start: int) -> Clip:
-    facts = conformed.facts
-    return Clip(conformed.files["shot.mp4"], start, int(facts["frames"]), tuple(facts["idr"]), str(facts["headers"]))
+    facts, blob = conformed.facts, conformed.files["shot.mp4"]
+    return Clip(blob, start, int(facts["frames"]), tuple(facts["idr"]), str(facts["headers"]), conformed.key)
 
 
 @production_task("stitch")
@@ -65,14 +70,34 @@ async def stitch(
 ) -> StepResult:
     """`picture.mp4`. A join is what two neighbouring clips overlap in; later overlays lie on earlier ones."""
     film = _Film(production, clips, [j for j in joins if j.frames], overlays, frames, profile, profile.sizes[ratio])
-    headers = {clip.headers for clip in clips}
-    if not can_copy(profile.video) or len(headers) > 1 or "" in headers:
+    if not film.is_joined:
         return await film.render()
     sections = film.divide()
     made = await asyncio.gather(*(film.make(section) for section in sections if section.kind == "render"))
-    if any(str(result.facts["headers"]) not in headers for result in made):
+    if any(str(result.facts["headers"]) != clips[0].headers for result in made):
         return await film.render()  # another build of the encoder made the clips
     return await film.join(sections, made)
+
+
+def note_sections(
+    production: Production,
+    *,
+    clips: Sequence[Clip],
+    joins: Iterable[Blend],
+    overlays: Sequence[Overlay],
+    frames: int,
+    profile: Profile,
+    ratio: str,
+) -> None:
+    """What `stitch` notes in `production.shown`, of a film that is there already. Makes nothing and reads nothing."""
+    film = _Film(production, clips, [j for j in joins if j.frames], overlays, frames, profile, profile.sizes[ratio])
+    if not film.is_joined:
+        film.note("render", step_key_of("render", *film.whole()))
+        return
+    for section in film.divide():
+        film.note_copy(section)
+        if section.kind == "render":
+            film.note("section", step_key_of("section", *film.part(section)))
 
 
 @dataclass(frozen=True)
@@ -85,11 +110,26 @@ class _Film:
     profile: Profile
     size: tuple[int, int]
 
+    @property
+    def is_joined(self) -> bool:
+        headers = {clip.headers for clip in self.clips}
+        return can_copy(self.profile.video) and len(headers) == 1 and "" not in headers
+
+    def note(self, step: str, key: str) -> None:
+        self.production.shown[key] = step
+
+    def note_copy(self, section: Section) -> None:
+        if section.kind == "copy":
+            self.note("conform", self.clips[section.clips[0].index].key)
+
     def divide(self) -> tuple[Section, ...]:
         gop = self.profile.video.gop_frames
         return divide([c.span for c in self.clips], self.joins, [o.span for o in self.overlays], gop)
 
     async def make(self, section: Section) -> StepResult:
+        return await self.production.steps.run("section", *self.part(section))
+
+    def part(self, section: Section) -> Work:
         """One rendered section. Its params and inputs are numbered from 0: they tell nothing of the film."""
         params = self._settings(section.end - section.start) | {
             "clips": [
@@ -101,7 +141,7 @@ class _Film:
         }
         inputs = {f"clip{n}": self.clips[p.index].blob for n, p in enumerate(section.clips)}
         inputs |= {f"overlay{n}": self.overlays[p.index].blob for n, p in enumerate(section.overlays)}
-        return await self.production.steps.run("section", params, inputs)
+        return params, inputs
 
     async def join(self, sections: Sequence[Section], made: Sequence[StepResult]) -> StepResult:
         """The film's packets. A clip that is copied in several parts is one input."""
@@ -109,11 +149,14 @@ class _Film:
         inputs: dict[str, BlobRef] = {}
         parts: list[dict[str, Any]] = []
         for number, section in enumerate(sections):
+            self.note_copy(section)
             if section.kind == "copy":
                 piece = section.clips[0]
                 name, first, blob = f"clip{piece.index}", piece.first, self.clips[piece.index].blob
             else:
-                name, first, blob = f"section{number}", 0, next(rendered).files["section.mp4"]
+                result = next(rendered)
+                self.note("section", result.key)
+                name, first, blob = f"section{number}", 0, result.files["section.mp4"]
             inputs[name] = blob
             parts.append({"input": name, "first": first, "frames": section.end - section.start})
         params = {"rate": self.profile.rate, "frames": self.frames, "parts": parts}
@@ -121,6 +164,11 @@ class _Film:
 
     async def render(self) -> StepResult:
         """Everything encoded once more."""
+        result = await self.production.steps.run("render", *self.whole())
+        self.note("render", result.key)
+        return result
+
+    def whole(self) -> Work:
         inputs = {f"clip{n}": clip.blob for n, clip in enumerate(self.clips)}
         inputs |= {f"overlay{n}": overlay.blob for n, overlay in enumerate(self.overlays)}
         params = self._settings(self.frames) | {
@@ -128,7 +176,7 @@ class _Film:
             "transitions": [{"kind": j.kind, "at": j.at, "frames": j.frames} for j in self.joins],
             "overlays": [self._overlay(n, Piece(n, o.start, 0, o.frames)) for n, o in enumerate(self.overlays)],
         }
-        return await self.production.steps.run("render", params, inputs)
+        return params, inputs
 
     def _settings(self, frames: int) -> dict[str, Any]:
         video: Mapping[str, Any] = self.profile.video.model_dump(mode="json")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -27,7 +28,7 @@ from manifests.estimate import estimate_seconds
 from manifests.expand import Want
 from manifests.films import Variant
 from manifests.finish import DeliverableIndex, Finished, film_facts, wants_of
-from manifests.journal import BlobRef, Choice, Problem, Rejection, RunRecord, Selection, StepResult
+from manifests.journal import BlobRef, Choice, Problem, Rejection, RunRecord, SectionCount, Selection, StepResult
 from manifests.naming import deliverable_index_key, parse_address, run_key
 from manifests.plan import Planner
 from manifests.prompts import review_questions
@@ -133,7 +134,7 @@ def _record(
         run_id=production.run_id,
         campaign=production.plan.campaign,
         plan=production.plan.digest,
-        flow_runs=(flow_run,) if flow_run else (),
+        flow_runs=tuple(dict.fromkeys(name for name in (*production.flow_runs, flow_run) if name)),
         started=production.started,
         ended=production.clock.now(),
         exit_code=exit_code_of(problems),
@@ -152,10 +153,21 @@ def _record(
         dailies=dailies,
         notices=(*production.plan.notices, *production.notices),
         buying_seconds=production.buying_seconds,
-        estimated_seconds=estimated_seconds(production),
         scheduled=production.plan.scheduled.brief() if production.plan.scheduled else None,
+        estimated_seconds=estimated_seconds(production),
         fits=_fits(production),
         speech_only=production.plan.is_speech,
+        sections=count_sections(production, finished),
+    )
+
+
+def count_sections(production: Production, finished: Sequence[Finished]) -> SectionCount:
+    shown, made = production.shown, production.steps.made_keys
+    return SectionCount(
+        shown=Counter(shown.values()),
+        encoded=Counter(step for key, step in shown.items() if key in made),
+        films=len(finished),
+        films_made=sum(film.made for film in finished),
     )
 
 
@@ -234,6 +246,7 @@ def _dailies(
         decisions=production.decisions,
         estimated=estimated_seconds(production),
         fits=_fits(production),
+        sections=count_sections(production, finished),
     )
 
 

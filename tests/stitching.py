@@ -20,7 +20,7 @@ from manifests.journal import BlobRef, StepResult
 from manifests.ratecard import load_profiles
 from manifests.sections import Fade, Span, idr_frames
 from tasks.conform import conform
-from tasks.stitch import Clip, Overlay, clip_of, stitch
+from tasks.stitch import Clip, Overlay, clip_of, note_sections, stitch
 
 
 def small_profile(width: int = 320, height: int = 180, rate: str = "24", **video: Any) -> Profile:
@@ -39,7 +39,7 @@ class Room:
         self.kept: Counter[str] = Counter()
         self._folder = folder
         self._results: dict[str, StepResult] = {}
-        self._production: Any = SimpleNamespace(steps=self)
+        self._production: Any = SimpleNamespace(steps=self, shown={})
 
     @property
     def asked_for(self) -> Counter[str]:
@@ -89,8 +89,18 @@ class Room:
 
     async def stitch(self, clips: Sequence[Clip], joins: Sequence[Fade] = (), overlays: Sequence[Overlay] = ()) -> Path:
         function: Any = stitch
-        made = await function.fn(
-            "film", self._production, clips=clips, joins=joins, overlays=overlays,
-            frames=max(c.start + c.frames for c in clips), profile=self.profile, ratio="16:9",
-        )  # fmt: skip
+        made = await function.fn("film", self._production, **self._told(clips, joins, overlays))
         return self.file(made.files["picture.mp4"])
+
+    def note_sections(self, clips: Sequence[Clip], joins: Sequence[Fade], overlays: Sequence[Overlay]) -> None:
+        note_sections(self._production, **self._told(clips, joins, overlays))
+
+    def take_notes(self) -> dict[str, str]:
+        """The sections that were shown since it was asked last: the step of each, by its key."""
+        told, self._production.shown = self._production.shown, {}
+        return dict(told)
+
+    def _told(self, clips: Sequence[Clip], joins: Sequence[Fade], overlays: Sequence[Overlay]) -> dict[str, Any]:
+        frames = max(c.start + c.frames for c in clips)
+        told = {"clips": clips, "joins": joins, "overlays": overlays, "frames": frames}
+        return told | {"profile": self.profile, "ratio": "16:9"}

@@ -14,6 +14,10 @@ from typing import Any
 import pytest
 from projects import PATIENCE, Project, clean_environment, paint_reference, write_project
 
+from flows.views import run_lines
+from infra.records import read_record
+from manifests.finish import DeliverableIndex
+
 MATRIX = """\
 manifest: 1
 kind: spot
@@ -125,6 +129,17 @@ def takes_filmed(project: Project) -> int:
     return sum(line.get("path", "") in ("/v1/image_to_video", "/v1/text_to_video") for line in project.log.entries())
 
 
+def films_of(project: Project, record: dict[str, Any]) -> list[DeliverableIndex]:
+    films = [read_record(project.store, key, DeliverableIndex) for key in record["deliverables"]]
+    return [film for film in films if film is not None]
+
+
+def take_of(film: DeliverableIndex, shot: str) -> str:
+    return next(
+        sha256 for want, sha256 in film.inputs.items() if want.startswith(f"{shot}@") and want.endswith("/take")
+    )
+
+
 @pytest.fixture(scope="module")
 def matrix(tmp_path_factory: pytest.TempPathFactory, prefect_server: str) -> tuple[Project, dict[str, Any]]:
     project = write_project(
@@ -178,6 +193,11 @@ def test_locales_share_all_pictures_without_words(matrix: tuple[Project, dict[st
     # at most the dissolve by hook × product × ratio, and the super by product × locale × ratio
     assert made["section"] <= 8 + 8
     assert made["mix"] == 2
+    sections = record["sections"]
+    assert sections["encoded"] == sections["shown"], "nothing was there before"
+    assert sections["shown"]["conform"] == made["conform"], "each is shown on its own in some film"
+    assert sections["shown"]["section"] == made["section"]
+    assert (sections["films"], sections["films_made"]) == (16, 16)
 
 
 def test_a_late_price_costs_no_call_and_only_its_own_pictures(matrix: tuple[Project, dict[str, Any]]) -> None:
@@ -193,3 +213,25 @@ def test_a_late_price_costs_no_call_and_only_its_own_pictures(matrix: tuple[Proj
     assert "mix" not in made
     assert made["stitch"] <= 8
     assert len(record["deliverables"]) == 16
+    # exactly one for each picture under that price: animatics this small can be equal
+    films = films_of(project, record)
+    priced = {(film.ratio, take_of(film, "use")) for film in films if film.values["locale"] == "de-DE"}
+    sections, total = record["sections"], sum(matrix[1]["sections"]["shown"].values())
+    assert sections["encoded"] == {"section": len(priced)}
+    assert sections["shown"] == matrix[1]["sections"]["shown"], "films that were there are counted, too"
+    assert len(priced) / total < 1 / 5
+    kept = total - len(priced)
+    assert f"  sections {len(priced)} of {total} encoded, {kept} kept; 8 of 16 files made anew" in run_lines(record, [])
+
+
+def test_a_late_legal_line_is_one_card_for_each_locale_and_ratio(matrix: tuple[Project, dict[str, Any]]) -> None:
+    project, first = matrix
+    calls, total = len(project.log.entries()), sum(first["sections"]["shown"].values())
+    project.change(("Alder Home Ltd", "Alder Home Limited"), ("Alder Home GmbH", "Alder Home AG"), path="copy.yaml")
+    record = run_tiny(project)
+    creates = [e for e in project.log.entries()[calls:] if e.get("method") == "POST"]
+    assert (record["exit_code"], creates, record["calls"]) == (0, [], 0)
+    assert (record["sections"]["encoded"], record["steps_made"]["conform"]) == ({"conform": 4}, 4)
+    assert "section" not in record["steps_made"]
+    assert f"  sections 4 of {total} encoded, {total - 4} kept; 16 of 16 files made anew" in run_lines(record, [])
+    assert 4 / total < 1 / 5

@@ -73,7 +73,7 @@ def production(paper: Paper) -> Any:
     return SimpleNamespace(
         plan=plan, spot=spot, store=store, run_id=f"{RUN[:-1]}b", clock=SystemClock(), started=AT,
         models=load_models(), settings=prepared.settings, problems=[], notices=[], decisions=[], calls=0, spent=0,
-        buying_seconds=None, fits={}, steps=steps_in(store, paper.root / "work"),
+        buying_seconds=None, fits={}, shown={}, steps=steps_in(store, paper.root / "work"),
         state=lambda: StoreState(store, SystemClock()),
         review_gates=lambda: read_gates(store, plan.campaign, spot.review, auto=False),
     )  # fmt: skip

@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import threading
 import wave
+from collections import Counter
 from contextlib import suppress
 from fractions import Fraction
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -151,6 +152,34 @@ async def test_films_that_show_the_same_frames_share_them(tmp_path: Path, takes:
     film = await room.stitch([opening, *later], [Fade("dissolve", 140, 10)], [moved])
     assert room.made == {"conform": 1, "stitch": 1}, "nothing of a section's place is in its key"
     assert [read_number(luma) for luma in decode_luma(film)] == [*range(50), *range(95), *range(5, 97)]
+
+
+async def test_sections_are_counted_once_and_alike_in_a_film_that_is_there(
+    tmp_path: Path, takes: Path, room: Room
+) -> None:
+    clips, joins = await two_shots(room, takes)
+    label = words(room, tmp_path)
+    room.take_notes()
+    await room.stitch(clips, joins, [label])
+    shown = room.take_notes()
+    assert Counter(shown.values()) == {"conform": 2, "section": 2}, "copied in four stretches"
+    assert {clip.key for clip in clips} < set(shown)
+    room.forget_counts()
+    room.note_sections(clips, joins, [label])
+    assert (room.take_notes(), room.asked_for) == (shown, {})
+    covered = Overlay(label.blob, label.x, label.y, 0, 100)  # nothing of the first shot is seen without it
+    room.note_sections(clips, joins, [covered])
+    assert Counter(room.take_notes().values())["conform"] == 1
+
+
+async def test_a_film_of_kept_rate_is_one_section(tmp_path: Path, takes: Path) -> None:
+    room = Room(tmp_path, small_profile(bitrate_kbps=800, crf=None))
+    clips, joins = await two_shots(room, takes)
+    await room.stitch(clips, joins)
+    shown = room.take_notes()
+    assert list(shown.values()) == ["render"]
+    room.note_sections(clips, joins, [])
+    assert room.take_notes() == shown
 
 
 async def test_the_same_bytes_again_and_on_any_number_of_cores(tmp_path: Path, takes: Path) -> None:
