@@ -172,7 +172,7 @@ class _Lengthened:
         for shot, frames in film.longer.items():
             lines = [f"{text} takes {seconds} s" for at, text, seconds, _ in _longest_lines(film) if at == shot]
             yield f"{name}`{shot}` is {seconds_text(seconds_of(frames))} s longer" + (
-                f", for {' and '.join(lines)}" if lines else ""
+                f", because {' and '.join(lines)}" if lines else ""
             )
 
     def notices(self) -> Iterator[str]:
