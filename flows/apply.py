@@ -29,6 +29,7 @@ from infra.lease import refuse_if_held
 from infra.media.ffmpeg import find_ffmpeg
 from infra.orchestrator import PrefectServer, require_server
 from infra.records import read_record
+from infra.runners import require_runner
 from infra.runs import last_run
 from infra.selections import read_decisions, read_gates
 from infra.state import StoreState
@@ -39,6 +40,7 @@ from manifests.journal import RunRecord
 from manifests.naming import run_key
 from manifests.plan import Plan, Planner
 from manifests.ratecard import load_profiles
+from manifests.tiny import shrink_profile
 
 LINES_MISSING = 3  # how a plan of the speech ends when a line cannot be had: films without it are made all the same
 
@@ -100,7 +102,7 @@ def _apply_one(prepared: Prepared, manner: Manner, server: Orchestration) -> int
     if not_compared and not manner.json:
         views.say(f"note: {not_compared}", stream=sys.stderr)
     digest = store_inputs(prepared)
-    console = RunConsole(home=prepared.home, wait=manner.wait)
+    console = RunConsole(home=prepared.home, wait=manner.wait, media_runner=prepared.settings.media_runner)
     return run_flow(prepared, digest, console, folder, json=manner.json, server=server)
 
 
@@ -130,6 +132,7 @@ def _told_to_plan(prepared: Prepared, *, json: bool) -> int:
 def refuse_what_is_missing(prepared: Prepared, *, wait: bool) -> None:
     """What a run needs, told before anything is paid, not after: programs, server, lease, words that fit."""
     find_ffmpeg()
+    require_runner(prepared.settings.media_runner, prepared.settings.dask_address)
     if url := os.environ.get("PREFECT_API_URL"):
         require_server(url)
     if not wait:
@@ -187,7 +190,8 @@ def _finished(store: ObjectStore, plan: Plan, planner: Planner) -> list[Delivera
                 return None
             bought[want.id] = result.blob.sha256
     said = said_inputs(planner.selections)
-    profiles, spot = load_profiles(), plan.read_spot()
+    spot, scale = plan.read_spot(), plan.options.picture_scale
+    profiles = {name: shrink_profile(profile, scale) for name, profile in load_profiles().items()}
     gates = read_gates(store, plan.campaign, spot.review, auto=plan.options.approve == "auto")
     found, decisions = [], read_decisions(store, plan.campaign)
     for variant in plan.variants:
