@@ -2,49 +2,23 @@
 
 from __future__ import annotations
 
-import fcntl
-import hashlib
 import os
 import socket
 import subprocess
-import sys
 import time
 import urllib.request
 from pathlib import Path
 
-_ROOT = Path(__file__).resolve().parents[2]
-_REQUIREMENTS = _ROOT / "tests" / "ministack-requirements.txt"
-_HOME = _ROOT / ".tools" / "ministack"
+from toolbox import InstallError, install_tools
+
+__all__ = ["KEYS", "InstallError", "S3Server", "free_port", "install_server"]
+
 KEYS = {"AWS_ACCESS_KEY_ID": "rootkey", "AWS_SECRET_ACCESS_KEY": "rootsecret", "AWS_REGION": "us-east-1"}
 
 
-class InstallError(Exception):
-    """The server could not be installed; the message is pip's last words."""
-
-
 def install_server() -> Path:
-    """The program; installed once, and again when its pinned versions change. Safe for parallel test processes."""
-    program, mark = _HOME / "bin" / "ministack", _HOME / ".installed"
-    wanted = hashlib.sha256(_REQUIREMENTS.read_bytes()).hexdigest()
-    _HOME.mkdir(parents=True, exist_ok=True)
-    with (_HOME.parent / "ministack.lock").open("ab") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if program.exists() and mark.exists() and mark.read_text() == wanted:
-            return program
-        _call(sys.executable, "-m", "venv", "--clear", str(_HOME))
-        pip = [str(_HOME / "bin" / "python"), "-m", "pip", "install", "-q", "--disable-pip-version-check"]
-        _call(*pip, "--require-hashes", "--no-deps", "-r", str(_REQUIREMENTS))
-        mark.write_text(wanted)
-    return program
-
-
-def _call(*command: str) -> None:
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
-    except subprocess.TimeoutExpired as error:
-        raise InstallError(f"{' '.join(command[:4])} …: no end after {error.timeout:.0f} s") from error
-    if done.returncode:
-        raise InstallError(f"{' '.join(command[:4])} …: {done.stderr.strip()[-400:]}")
+    """The program. Raises InstallError."""
+    return install_tools("ministack") / "ministack"
 
 
 class S3Server:
