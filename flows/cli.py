@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import sys
 from collections.abc import Mapping, Sequence
@@ -25,6 +26,7 @@ from flows.prepare import (
     refuse_moved_prices,
 )
 from infra.errors import ShotrunnerError
+from infra.settings import RunnerName
 from manifests.diagnostics import ManifestError
 
 INTERRUPTED = 130
@@ -142,6 +144,9 @@ def run(
     rebuy_unknown: Rebuy = False,
     budget: Annotated[str | None, Parameter(help="+N: so many credits above the manifest's, for this run.")] = None,
     wait: Annotated[bool, Parameter(help="For another run of the campaign, and for a daily cap to open.")] = False,
+    media_runner: Annotated[
+        RunnerName | None, Parameter(help="Where media steps are made; as SHOTRUNNER_MEDIA_RUNNER says, else here.")
+    ] = None,
     json: Json = False,
 ) -> int:
     """Buy what is missing, then cut, mix and deliver. Run again, it buys nothing twice.
@@ -170,6 +175,9 @@ def run(
         refuse_moved_prices(prepared)
     if not json:
         views.say_diagnostics(prepared.checked.warnings)
+    if media_runner is not None:
+        settings = prepared.settings.model_copy(update={"media_runner": media_runner})
+        prepared = dataclasses.replace(prepared, settings=settings)
     return apply_prepared(prepared, out, yes=yes, json=json, wait=wait, exactly=stored, accept_prices=accept_prices)
 
 

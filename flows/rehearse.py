@@ -301,7 +301,12 @@ def apply_order(order: Order) -> int:
 
     clock = FastClock(SPEED, order.began, order.since)
     console = RunConsole(
-        home=order.folder, clock=clock, patience_seconds=PATIENCE_SECONDS, pace=PACE, shelf=order.shelf
+        home=order.folder,
+        clock=clock,
+        patience_seconds=PATIENCE_SECONDS,
+        pace=PACE,
+        shelf=order.shelf,
+        media_runner="local",
     )
     console.events.listen(_print_event)
     if order.kill is not None:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from infra.clock import Clock
 from infra.events import Events
+from infra.settings import RunnerName
 
 
 class RunConsole:
@@ -19,7 +20,7 @@ class RunConsole:
 
     `clock`, `patience_seconds`, `pace` and `shelf` are for rehearsals, whose time runs faster than the vendor's, whose
     waits before another try are shorter still, and which make each file once for all seeds. `wait`: for another run of
-    the campaign to end, and for a daily cap to open.
+    the campaign to end, and for a daily cap to open. `media_runner`: instead of the settings'.
     """
 
     def __init__(
@@ -32,6 +33,7 @@ class RunConsole:
         pace: float = 1.0,
         wait: bool = False,
         shelf: Path | None = None,
+        media_runner: RunnerName | None = None,
     ) -> None:
         self.events = events or Events()
         self.home = home
@@ -40,6 +42,7 @@ class RunConsole:
         self.pace = pace
         self.wait = wait
         self.shelf = shelf
+        self.media_runner = media_runner
         self.stopping = False
         self._stoppers: list[Callable[[], None]] = []
 

@@ -37,7 +37,8 @@ from infra.providers.runway import RunwayProvider
 from infra.records import read_record
 from infra.run_events import RunEvents, read_run_events
 from infra.run_log import RunLog
-from infra.runners.local import LocalRunner, Shelf, perform_in_child
+from infra.runners import open_runner
+from infra.runners.local import Shelf, perform_in_child
 from infra.selections import read_gates
 from infra.settings import ELEVENLABS_URL, RUNWAY_URL, Settings
 from infra.state import StoreState
@@ -255,11 +256,11 @@ async def open_production(
     lease = await _acquire(store, clock, plan.campaign, console)
     keeper = asyncio.create_task(lease.keep())
     work = home / "work"
-    perform = Shelf(console.shelf) if console.shelf is not None else perform_in_child
-    runner = LocalRunner(store, work, media_jobs(settings), perform)
-    steps = StepRunner(store, clock, events, runner)
     try:
-        async with _vendors(plan, home, settings, clock, events) as (video, sound, limits):
+        async with (
+            _steps(store, work, settings, console, clock) as steps,
+            _vendors(plan, home, settings, clock, events) as (video, sound, limits),
+        ):
             budget = Budget(
                 store, clock, plan.campaign, paid=plan.paid, limit=spot.budget.credits + plan.options.extra_credits,
                 first_limit=first_limit(spot, plan.options), shot_limit=spot.budget.per_shot,
@@ -311,10 +312,26 @@ async def open_production(
                 counters.write()
                 await asyncio.to_thread(log.close, store)
     finally:
-        await steps.cancel()
         keeper.cancel()
         await asyncio.gather(keeper, return_exceptions=True)
         await asyncio.to_thread(lease.release)
+
+
+@contextlib.asynccontextmanager
+async def _steps(
+    store: ObjectStore, work: Path, settings: Settings, console: RunConsole, clock: Clock
+) -> AsyncIterator[StepRunner]:
+    """Opened before anything is bought: where no step can be made, nothing is worth buying."""
+    name, address = console.media_runner or settings.media_runner, settings.dask_address
+    perform = Shelf(console.shelf) if console.shelf is not None else perform_in_child
+    async with open_runner(name, store, clock, work, media_jobs(settings), address=address, perform=perform) as runner:
+        if name != "local":
+            console.events.emit("media", runner=name, address=address)
+        steps = StepRunner(store, clock, console.events, runner)
+        try:
+            yield steps
+        finally:
+            await steps.cancel()
 
 
 def _counters(production: Production) -> Counters:

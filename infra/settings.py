@@ -19,6 +19,7 @@ from infra.keys import is_reference
 from manifests.diagnostics import suggest
 from manifests.schedule import Notify
 
+RunnerName = Literal["local", "dask"]  # where media steps are made
 CONFIG_NAME = "shotrunner.toml"
 SECRETS = ("runway_key", "elevenlabs_key")  # by field
 RUNWAY_URL = "https://api.dev.runwayml.com"  # vendor sheet §1
@@ -68,6 +69,13 @@ class Settings(BaseSettings):
     links: str | None = Field(default=None, validation_alias=AliasChoices("SHOTRUNNER_LINKS", "links"))
     notify: tuple[Notify, ...] = ()
     media_jobs: int | None = Field(default=None, validation_alias=AliasChoices("SHOTRUNNER_MEDIA_JOBS", "media_jobs"))
+    media_runner: RunnerName = Field(
+        default="local", validation_alias=AliasChoices("SHOTRUNNER_MEDIA_RUNNER", "media_runner")
+    )
+    # Of a Dask scheduler; without one, `dask` starts a cluster here for the length of a run
+    dask_address: str | None = Field(
+        default=None, validation_alias=AliasChoices("SHOTRUNNER_DASK_ADDRESS", "dask_address")
+    )
 
     @classmethod
     def settings_customise_sources(
