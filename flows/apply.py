@@ -29,6 +29,7 @@ from infra.lease import refuse_if_held
 from infra.media.ffmpeg import find_ffmpeg
 from infra.orchestrator import PrefectServer, require_server
 from infra.records import read_record
+from infra.runners import require_runner
 from infra.runs import last_run
 from infra.selections import read_decisions, read_gates
 from infra.state import StoreState
@@ -101,7 +102,7 @@ def _apply_one(prepared: Prepared, manner: Manner, server: Orchestration) -> int
     if not_compared and not manner.json:
         views.say(f"note: {not_compared}", stream=sys.stderr)
     digest = store_inputs(prepared)
-    console = RunConsole(home=prepared.home, wait=manner.wait)
+    console = RunConsole(home=prepared.home, wait=manner.wait, media_runner=prepared.settings.media_runner)
     return run_flow(prepared, digest, console, folder, json=manner.json, server=server)
 
 
@@ -131,6 +132,7 @@ def _told_to_plan(prepared: Prepared, *, json: bool) -> int:
 def refuse_what_is_missing(prepared: Prepared, *, wait: bool) -> None:
     """What a run needs, told before anything is paid, not after: programs, server, lease, words that fit."""
     find_ffmpeg()
+    require_runner(prepared.settings.media_runner, prepared.settings.dask_address)
     if url := os.environ.get("PREFECT_API_URL"):
         require_server(url)
     if not wait:
