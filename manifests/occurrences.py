@@ -10,6 +10,7 @@ from __future__ import annotations
 import datetime as dt
 import heapq
 import itertools
+import re
 import zoneinfo
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -18,7 +19,16 @@ from cronsim import CronSim, CronSimError
 
 from manifests.schedule import Schedule
 
-_LONGEST_GAP = dt.timedelta(days=2)  # no clock was ever set further
+_FIELDS = ("minute", "hour", "day of the month", "month", "day of the week")
+_WORDS = (
+    "sun", "mon", "tue", "wed", "thu", "fri", "sat",
+    "jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec",
+)  # fmt: skip
+_END = rf"[0-9]{{1,2}}|(?:{'|'.join(_WORDS)})"
+_STEP = "(?:/[1-9][0-9]?)?"
+_TERM = re.compile(rf"(?:\*{_STEP}|(?P<first>{_END})(?:-(?P<last>{_END}){_STEP})?)\Z", re.IGNORECASE)
+_NTH = re.compile(r"[0-6]#[1-5]\Z")
+_LONGEST_GAP = dt.timedelta(hours=25)  # no clock was ever set further than a day
 
 
 class NoOccurrenceError(LookupError):
@@ -127,12 +137,30 @@ def _clock_note(wall: dt.datetime, local: dt.datetime) -> str:
 
 
 def cron_problem(cron: str) -> str | None:
-    """Why it is no cron expression that every cron reads alike, in words; None when it is one."""
+    """Why it is no cron expression that all programs read alike, in words; None when it is one."""
     fields = cron.split()
-    if len(fields) != 5:
-        return f"has {len(fields)} fields; five are wanted: minute, hour, day of the month, month, day of the week"
+    if len(fields) != len(_FIELDS):
+        return f"has {len(fields)} fields; five are wanted: {', '.join(_FIELDS)}"
+    for name, text in zip(_FIELDS, fields, strict=True):
+        for term in text.split(","):
+            if not _term_is_plain(name, term):
+                return f"is not taken: `{term[:20]}` as {name}"
+    if fields[2] != "*" and fields[4] != "*":
+        return "has both a day of the month and a day of the week: programs differ in which of the two counts"
     try:
         found = next(iter(CronSim(cron, dt.datetime(2024, 1, 1))), None)  # noqa: DTZ001 - wall time on purpose
-    except (CronSimError, StopIteration) as error:
-        return f"is not cron: {str(error).lower() or 'no such day'}"
-    return "no day is ever like that" if found is None else None
+    except CronSimError as error:
+        return f"is not cron: {str(error).lower()}"
+    return "comes on no day at all" if found is None else None
+
+
+def _term_is_plain(name: str, term: str) -> bool:
+    """What else there is (`5/10`, `6-6`, `fri-mon`, `LW`, `?`) is read one way here and another there."""
+    if (name, term) == (_FIELDS[2], "L") or (name == _FIELDS[4] and _NTH.match(term)):
+        return True
+    found = _TERM.match(term)
+    return found is not None and (found["last"] is None or _rank(found["first"]) < _rank(found["last"]))
+
+
+def _rank(end: str) -> int:
+    return int(end) if end.isdigit() else _WORDS.index(end.lower())
