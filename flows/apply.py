@@ -23,7 +23,7 @@ from flows.prepare import Prepared, plan_pictures, refuse_moved_prices, refuse_o
 from infra.clock import SystemClock
 from infra.console import CONSOLE, RunConsole
 from infra.deliverables import find_deliverable
-from infra.errors import RightsError, ShotrunnerError
+from infra.errors import RightsError, ShotrunnerError, StoppedError
 from infra.keys import named_variables
 from infra.lease import refuse_if_held
 from infra.media.ffmpeg import find_ffmpeg
@@ -279,6 +279,8 @@ def orchestration(prepared: Prepared) -> Iterator[Orchestration]:
 def _drive(console: RunConsole, digest: str, prepared: Prepared, server: Orchestration) -> int:
     if what := server.begin():
         console.events.emit("starting", what=what)
+    from prefect.exceptions import CancelledRun
+
     from flows.campaign import ProductionError, produce
     from flows.history import history_written
 
@@ -300,6 +302,8 @@ def _drive(console: RunConsole, digest: str, prepared: Prepared, server: Orchest
         asyncio.run(run())
     except ProductionError as error:
         return error.status
+    except CancelledRun:  # on Prefect's own pages
+        return StoppedError.exit_code
     return 0
 
 

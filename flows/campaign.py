@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from prefect import flow
+from prefect.client.schemas.objects import State
 from prefect.runtime import flow_run
 
 from flows.graphics import shared_borders
@@ -19,15 +20,20 @@ from flows.shots import Circled, shoot
 from flows.shown import Shown
 from flows.speech import Purchases, measure_lines, speak
 from flows.spot import Sounds, finish_deliverable
+from flows.stopping import Stop, state_after, stoppable
+from infra.attempts import Attempt
 from infra.console import current_console
-from infra.errors import ShotrunnerError
+from infra.errors import ShotrunnerError, StoppedError
 from infra.production import Production, SpokenTake, home_of, open_production, read_plan
-from infra.settings import read_settings
+from infra.settings import Settings, read_settings
 from infra.storage import open_store
 from manifests.finish import Finished
-from manifests.journal import Result
+from manifests.journal import Result, RunRecord
 from manifests.naming import slate
 from tasks.wrap import wrap
+
+INTERRUPTED = StoppedError.exit_code
+MOST_TOLD = 5  # problems, in the one line of a state
 
 
 class ProductionError(ShotrunnerError):
@@ -49,24 +55,59 @@ def _campaign_of() -> str:
 
 
 @flow(name="produce", flow_run_name=_campaign_of, persist_result=False, retries=0)
-async def produce(plan: str, store: str) -> dict[str, Any]:
+async def produce(plan: str, store: str) -> dict[str, Any] | State[Any]:
     """Applies the plan with this digest. Returns the run record; raises ProductionError when something failed."""
     console = current_console()
     settings = read_settings(home_of(store, console).parent)
-    async with open_production(plan, store, settings, console) as production:
-        console.events.emit("flow", flow_run=str(flow_run.id))
+    async with stoppable(console) as stop:
+        ended = await produce_plan(plan, store, settings, stop)
+    if stop.asked and ended.record.exit_code == INTERRUPTED:
+        return state_after(stop, ended.told)
+    if ended.record.exit_code:
+        raise ProductionError(ended.problems, ended.record.exit_code)
+    return ended.record.model_dump(mode="json", by_alias=True)
+
+
+@dataclass(frozen=True)
+class Ended:
+    """A plan that was applied, as far as it went."""
+
+    record: RunRecord
+    problems: Sequence[ShotrunnerError]
+
+    @property
+    def told(self) -> str:
+        """In a line, for Prefect's pages."""
+        told = dict.fromkeys(f"{p.address or ''} {p.summary}: {p.detail}".strip() for p in self.problems)
+        left = f" and {len(told) - MOST_TOLD} more" if len(told) > MOST_TOLD else ""
+        said = "; ".join(list(told)[:MOST_TOLD]) + left or f"{len(self.record.deliverables)} films"
+        return f"{said} (run {self.record.run_id})"
+
+
+async def produce_plan(
+    plan: str, store: str, settings: Settings, stop: Stop, *, attempt: Attempt | None = None
+) -> Ended:
+    """What every flow does with a plan. `attempt`: of a scheduled start, which may go on with a run that was killed."""
+    console, this = stop.console, str(flow_run.id or "")
+    run_id = attempt.run_id if attempt else None
+    async with open_production(plan, store, settings, console, run_id=run_id) as production:
+        production.flow_runs = attempt.flow_runs if attempt else ()
+        console.events.emit("flow", flow_run=this)
         shown = Shown(production)
         await shown.begin()
         try:
-            finished = await apply_plan(production)
+            finished = await stop.in_time(apply_plan(production))
+        except asyncio.CancelledError:
+            if not stop.late.is_set():
+                raise
+            finished = []
+            note_problems(production, [StoppedError("what was not ready in time is in flight", remedy="Run again.")])
         except Exception as error:  # noqa: BLE001 - whatever it was, the run ends on record
             finished = []
             note_problems(production, [error])
-        record = await wrap(slate(production.plan.campaign, "wrap"), production, finished, flow_run.id or "")
+        record = await wrap(slate(production.plan.campaign, "wrap"), production, finished, this)
         await shown.end(record, finished)
-        if record.exit_code:
-            raise ProductionError(production.problems, record.exit_code)
-        return record.model_dump(mode="json", by_alias=True)
+        return Ended(record, tuple(production.problems))
 
 
 async def apply_plan(production: Production) -> list[Finished]:
