@@ -5,6 +5,7 @@ An interrupted put leaves nothing under the blob's key; bytes of another length 
 
 from __future__ import annotations
 
+import datetime as dt
 import hashlib
 import uuid
 from collections.abc import Sequence
@@ -12,6 +13,8 @@ from pathlib import Path
 from typing import Literal
 
 from infra import errors
+from infra.clock import Clock, SystemClock
+from infra.doomed import YOUNG, spared
 from infra.storage.base import ObjectStore
 from manifests.journal import BlobRef
 from manifests.naming import blob_key
@@ -20,23 +23,73 @@ BlobKind = Literal["ref", "take", "tmp", "audio", "out"]
 _CHUNK = 1 << 20
 
 
-def put_blob(store: ObjectStore, kind: BlobKind, source: bytes | Path, content_type: str) -> BlobRef:
-    """Stores the bytes, or the file's, unless they are there. Safe to repeat and to do from several places at once."""
-    ref = _ref(kind, source, content_type)
-    if has_blob(store, ref):
+def put_blob(
+    store: ObjectStore,
+    kind: BlobKind,
+    source: bytes | Path,
+    content_type: str,
+    *,
+    sha256: str | None = None,
+    clock: Clock | None = None,
+) -> BlobRef:
+    """Stores the bytes, or the file's, unless they are there. Safe to repeat and to do from several places at once.
+
+    Whoever calls this has `infra.doomed.YOUNG` to write a record that names the blob; then no collection takes it.
+    `sha256`: of the source, when it is known from reading it before.
+    """
+    ref = _ref(kind, source, content_type, sha256)
+    clock = clock or SystemClock()
+    if _is_kept(store, ref, source, clock):
         return ref
-    key = blob_key(kind, ref.sha256)
     try:
-        _put(store, key, source, ref, if_absent=True)
+        _put(store, blob_key(kind, ref.sha256), source, ref, if_absent=True)
     except errors.PreconditionFailedError:
-        if not has_blob(store, ref):
-            _put(store, key, source, ref, if_absent=False)
+        if not _is_kept(store, ref, source, clock):
+            _put(store, blob_key(kind, ref.sha256), source, ref, if_absent=False)
     return ref
 
 
-def _ref(kind: BlobKind, source: bytes | Path, content_type: str) -> BlobRef:
+def _is_kept(store: ObjectStore, ref: BlobRef, source: bytes | Path, clock: Clock) -> bool:
+    """Whether it is there, whole and young, now; false when there is nothing."""
+    key = blob_key(ref.kind, ref.sha256)
+    try:
+        info = store.head(key)
+    except errors.NotFoundError:
+        return False
+    whole = info.version.size == ref.size
+    if whole and clock.now() - info.modified < YOUNG:
+        return True
+    with spared(store, clock, key):
+        try:
+            if whole:
+                store.touch(key)
+                return True
+        except errors.NotFoundError:
+            return False
+        _put(store, key, source, ref, if_absent=False)
+        return True
+
+
+def keep_blob(store: ObjectStore, ref: BlobRef, *, older: dt.timedelta, clock: Clock | None = None) -> bool:
+    """As `has_blob`; and an `older` one is made young again, for it is in use."""
+    key, clock = blob_key(ref.kind, ref.sha256), clock or SystemClock()
+    try:
+        info = store.head(key)
+        if info.version.size != ref.size:
+            return False
+        if clock.now() - info.modified >= older:
+            with spared(store, clock, key):
+                store.touch(key)
+    except errors.NotFoundError:
+        return False
+    return True
+
+
+def _ref(kind: BlobKind, source: bytes | Path, content_type: str, sha256: str | None) -> BlobRef:
     if isinstance(source, bytes):
         digest, size = hashlib.sha256(source).hexdigest(), len(source)
+    elif sha256 is not None:
+        digest, size = sha256, source.stat().st_size
     else:
         digest, size = _file_facts(source)
     return BlobRef(kind=kind, sha256=digest, size=size, content_type=content_type)

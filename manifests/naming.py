@@ -46,6 +46,29 @@ def _file(value: str) -> str:
 # --- objects in the store (storage sheet, layout) ---
 
 
+def capabilities_key() -> str:
+    """What an examination found of the store. The dot keeps it apart from the layout's names."""
+    return f"{LAYOUT}/.capabilities.json"
+
+
+def collection_prefix() -> str:
+    return f"{LAYOUT}/gc/"
+
+
+def collection_key(epoch: str) -> str:
+    """The list of what one collection found that nothing refers to."""
+    return f"{collection_prefix()}{_name(epoch)}.json"
+
+
+def blobs_prefix() -> str:
+    """Of all blobs of all classes."""
+    return f"{LAYOUT}/blobs/"
+
+
+def out_prefix() -> str:
+    return f"{LAYOUT}/out/"
+
+
 def blob_key(kind: str, sha256: str) -> str:
     if kind not in BLOB_KINDS:
         raise ValueError(f"{kind!r} is not a class of blob: {', '.join(BLOB_KINDS)}")
