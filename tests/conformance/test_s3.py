@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import datetime as dt
-import ipaddress
 import json
 import os
-import ssl
 import time
 import uuid
 from collections.abc import Iterator
@@ -15,10 +12,8 @@ from pathlib import Path
 import boto3
 import pytest
 from botocore.exceptions import ClientError
+from certificates import certificate
 from conformance.s3server import S3Server, free_port
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
 from faults.proxy import SpoilingProxy
 
 from infra import errors
@@ -277,25 +272,6 @@ def test_a_bucket_without_prefix_is_a_store(s3_environment: S3Server, s3_bucket:
     store.put_bytes("top/k", b"x")
     assert [info.key for info in store.list("top/")] == ["top/k"]
     store.delete("top/k")
-
-
-def certificate(folder: Path) -> tuple[ssl.SSLContext, Path]:
-    """Self-signed for 127.0.0.1, and the file that a client has to trust."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "loopback")])
-    now = dt.datetime.now(dt.UTC)
-    made = (
-        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number(), now, now + dt.timedelta(1))
-        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False)
-        .sign(key, hashes.SHA256())
-    )
-    pem, secret = folder / "cert.pem", folder / "key.pem"
-    pem.write_bytes(made.public_bytes(serialization.Encoding.PEM))
-    encoding = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    secret.write_bytes(key.private_bytes(*encoding))
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(pem, secret)
-    return context, pem
 
 
 def test_writes_over_tls_carry_a_plain_body(
