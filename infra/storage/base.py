@@ -66,6 +66,11 @@ def check_condition(if_absent: bool, if_match: str | None) -> None:
         raise ValueError("a write is create-only or a swap, not both")
 
 
+def is_far(store: ObjectStore) -> bool:
+    """Whether every look at it is a round trip: then many are worth making at once."""
+    return "://" in store.url
+
+
 class ObjectStore(Protocol):
     """Contract, for every implementation:
 

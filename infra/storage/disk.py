@@ -37,6 +37,11 @@ def file_tag(stream: OpenFile, size: int) -> str:
     return f"{facts.st_ino:x}-{facts.st_mtime_ns:x}-{size:x}"
 
 
+def read_tag(stream: OpenFile, data: bytes) -> str:
+    """The same for a file of which all `data` was just read."""
+    return hashlib.sha256(data).hexdigest() if len(data) <= _DIGESTED else file_tag(stream, len(data))
+
+
 def modified_of(facts: os.stat_result) -> dt.datetime:
     return dt.datetime.fromtimestamp(facts.st_mtime, dt.UTC)
 

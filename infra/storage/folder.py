@@ -26,6 +26,7 @@ from infra.storage.disk import (
     keep_content_type,
     make_folders,
     modified_of,
+    read_tag,
     sync_folder,
 )
 
@@ -77,9 +78,10 @@ class FolderStore:
             return self._admit(temporary, key, if_absent=if_absent, if_match=None, sha256=sha256)
 
     def get_bytes(self, key: str) -> tuple[bytes, Version]:
-        with self._open(key) as stream, self._failures(key):
+        path = self._path(key)
+        with self._failures(key), path.open("rb") as stream:
             data = stream.read()
-            return data, Version(file_tag(stream, len(data)), len(data))
+            return data, Version(read_tag(stream, data), len(data))
 
     def open_read(self, key: str) -> IO[bytes]:
         return self._open(key)
