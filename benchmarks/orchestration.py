@@ -22,6 +22,8 @@ from typing import Any, cast
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
+from scheduling import MODEL, purchases
+
 from flows.apply import prefect_environment
 from infra.audio.base import SoundProvider
 from infra.budget import Budget
@@ -34,9 +36,7 @@ from infra.runners.base import StepJob
 from infra.runners.local import LocalRunner
 from infra.steps import StepRunner
 from infra.storage.folder import FolderStore
-from manifests.digest import take_key
 
-MODEL = "gen4.5"
 FILM = b"\x00\x00\x00\x18ftypmp42" + bytes(20_000)
 AT_ONCE = 50
 TICK = os.sysconf("SC_CLK_TCK")
@@ -71,18 +71,6 @@ class QuickVendor:
 
     async def close(self) -> None:
         return
-
-
-def purchases(count: int) -> list[Purchase]:
-    made = []
-    for number in range(1, count + 1):
-        request = {"endpoint": "/v1/text_to_video", "body": {"model": MODEL, "promptText": f"shot {number}"}}
-        take = Purchase(
-            key=take_key("runway", request, 1), what="take", address=f"shot{number}/take-1", service="runway",
-            model=MODEL, take=1, request=request, price_credits=24, size_class="1280x720x2",
-        )  # fmt: skip
-        made.append(take)
-    return made
 
 
 class Studio:

@@ -6,9 +6,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
 
 import pytest
+from slips import Case, case
 
 from manifests.check import check_references, parse_date
 from manifests.diagnostics import ManifestError, format_diagnostic
@@ -16,18 +16,6 @@ from manifests.loaded import LoadedSpot
 from manifests.rights import EU_MEMBERS, covers
 
 Load = Callable[..., LoadedSpot]
-
-
-class Case(NamedTuple):
-    changes: dict[str, str]  # of the film in conftest.py
-    lines: tuple[str, ...]  # what is said, whole
-    brand: dict[str, str]
-    exit_code: int
-
-
-def case(changes: dict[str, str], *lines: str, brand: dict[str, str] | None = None, exit_code: int = 2) -> Case:
-    return Case(changes, lines, brand or {}, exit_code)
-
 
 ERRORS = [
     case(
