@@ -71,7 +71,7 @@ def apply_prepared(
     manner = Manner(out, yes, json, wait, exactly, accept_prices)
     with orchestration(prepared) as server:
         code = _apply_one(prepared, manner, server)
-        pictures = _pictures_after(prepared, code)
+        pictures = pictures_after(prepared, code)
         if pictures is None:
             return code
         if exactly:
@@ -90,7 +90,7 @@ def _apply_one(prepared: Prepared, manner: Manner, server: Orchestration) -> int
         if prepared.heard is not None and not prepared.heard.missing:
             return 0  # a stored plan that was applied before
     else:
-        finished = _finished(prepared.store, plan, prepared.planner)
+        finished = finished_films(prepared.store, plan, prepared.planner)
         if finished is not None:
             return _nothing_to_do(prepared.store, plan, finished, folder, json=manner.json)
     refuse_what_is_missing(prepared, wait=manner.wait)
@@ -106,7 +106,7 @@ def _apply_one(prepared: Prepared, manner: Manner, server: Orchestration) -> int
     return run_flow(prepared, digest, console, folder, json=manner.json, server=server)
 
 
-def _pictures_after(prepared: Prepared, code: int) -> Prepared | None:
+def pictures_after(prepared: Prepared, code: int) -> Prepared | None:
     """What a plan of the speech leads to; None when it was none, or when no film has all that is spoken in it."""
     if not prepared.plan.is_speech or code not in (0, LINES_MISSING):
         return None
@@ -174,7 +174,7 @@ def ask(question: str, fact: str, *, yes: bool) -> None:
         raise NotConfirmedError("the answer was not yes")
 
 
-def _finished(store: ObjectStore, plan: Plan, planner: Planner) -> list[DeliverableIndex] | None:
+def finished_films(store: ObjectStore, plan: Plan, planner: Planner) -> list[DeliverableIndex] | None:
     """The indexes of all deliverables, if nothing has to be bought, collected or encoded; else None. The planner has
     looked just now; a stored plan had not."""
     if not planner.settled:

@@ -9,7 +9,7 @@ import pytest
 from command import Shotrunner
 from paper import Paper
 
-from flows.apply import _finished
+from flows.apply import finished_films
 
 FAILED = {f"pour/take-{n}": "third-party" for n in range(1, 9)}
 
@@ -35,7 +35,7 @@ def finished(paper: Paper, monkeypatch: pytest.MonkeyPatch) -> tuple[Any, dict[s
 
     monkeypatch.setattr("flows.apply.find_deliverable", found)
     prepared = paper.prepared()
-    return _finished(prepared.store, prepared.plan, prepared.planner), seen
+    return finished_films(prepared.store, prepared.plan, prepared.planner), seen
 
 
 def test_a_film_with_a_stand_in_has_nothing_left_to_do(stood_in: Paper, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -53,7 +53,7 @@ def test_a_take_that_is_still_to_be_bought_is_something_to_do(stood_in: Paper, m
     assert finished(stood_in, monkeypatch)[0] is None
 
 
-def test_a_shot_without_any_take_is_never_finished(paper: Paper) -> None:
+def test_a_shot_without_any_take_is_neverfinished_films(paper: Paper) -> None:
     paper.film(failed=FAILED)
     paper.ran()
     assert paper.prepared().planner.settled is False
