@@ -70,6 +70,7 @@ _REFUSALS: Mapping[str, Rule] = {
     "StoppedError": Rule(Next.HOLD, "nothing more is bought"),
     "VendorUnreachableError": Rule(Next.WAIT, "the vendor could not be reached; nothing was sent", seconds=10),
     "CredentialsError": Rule(Next.PAUSE, "the key was not accepted"),
+    "KeyUnreadableError": Rule(Next.PAUSE, "the key cannot be read from where it is kept"),
     "KeyChangedError": Rule(Next.WAIT, "the key was changed; the next create is sent with the new one", seconds=1),
     "CreditsExhaustedError": Rule(Next.PAUSE, "the vendor account has not enough credits"),
     "BudgetExceededError": Rule(Next.PAUSE, "the campaign's own budget is used up"),

@@ -37,6 +37,7 @@ from infra.collecting import content_type_of
 from infra.failures import classify_failure
 from infra.ledger import read_entries, read_history, spent_and_reserved, write_take_record
 from infra.providers.base import MediaInput
+from infra.providers.runway import RunwayProvider
 from infra.slots import Slots
 from infra.storage.folder import FolderStore
 from infra.storage.memory import MemoryStore
@@ -182,6 +183,24 @@ async def test_a_vendor_that_cannot_be_reached_is_waited_for_with_one_create_for
         await stage.buyer().obtain(take("a cup"))
     assert stage.vendor.calls["create"] == 3 + 5
     assert read_history(stage.store, take("a cup").key).state() is TakeState.NEW
+    assert stage.total() == 60
+
+
+async def test_a_key_that_is_changed_under_way_costs_one_refused_intent(
+    stage: Set, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ALDER_RUNWAY", "key_old")
+
+    def changed(_: httpx.Request) -> httpx.Response:
+        monkeypatch.setenv("ALDER_RUNWAY", "key_new")
+        return answer(401, {"error": "Unauthorized"})
+
+    stage.vendor.script["create"] = [changed]
+    client = httpx.AsyncClient(transport=httpx.MockTransport(stage.vendor))
+    video = RunwayProvider("https://api.test", "env:ALDER_RUNWAY", "runway", clock=stage.clock, client=client)
+    result = await stage.buyer(video=video).obtain(take())
+    assert result.attempt == stage.vendor.calls["create"] == 2
+    assert [r.error for r in read_history(stage.store, take().key).refusals] == ["KeyChangedError"]
     assert stage.total() == 60
 
 

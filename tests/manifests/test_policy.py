@@ -71,6 +71,8 @@ REFUSALS = [
     (errors.DailyCapError, Next.STOP_MODEL),
     (errors.ThrottledError, Next.WAIT),
     (errors.CredentialsError, Next.PAUSE),
+    (errors.KeyUnreadableError, Next.PAUSE),
+    (errors.KeyChangedError, Next.WAIT),
     (errors.VendorUnreachableError, Next.WAIT),
     (errors.CreditsExhaustedError, Next.PAUSE),
     (errors.BudgetExceededError, Next.PAUSE),
