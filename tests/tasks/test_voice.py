@@ -106,6 +106,21 @@ async def test_no_word_is_cut_to_make_it_fit(booth: Booth) -> None:
         await booth.fit("2.5", max_speedup=Decimal("1.1"))
 
 
+async def test_a_line_that_has_no_shot_to_make_longer_fails(booth: Booth) -> None:
+    take = await booth.fit("4", otherwise="extend")
+    assert take.speed == 1
+    with pytest.raises(LineTooLongError, match=r"it takes 4\.00 s and has 2\.50 s") as caught:
+        await booth.fit("2.5", max_speedup=Decimal("1.1"), otherwise="extend")
+    assert "hang it on a shot" in caught.value.remedy
+
+
+async def test_a_line_that_begins_when_its_shot_is_over(booth: Booth) -> None:
+    for seconds in ("0", "-1"):
+        with pytest.raises(LineTooLongError, match="pour ends before it begins") as caught:
+            await booth.fit(seconds, max_speedup=Decimal(2))
+        assert caught.value.remedy == "start it earlier"
+
+
 async def test_captions_follow_what_is_heard(booth: Booth) -> None:
     take = await booth.fit("2.5", otherwise="trim-silence")
     assert take.timing is not None
