@@ -126,7 +126,7 @@ class Project:
     def start(self, *arguments: str, env: Mapping[str, str] | None = None) -> subprocess.Popen[str]:
         """In a session of its own, as from another terminal."""
         return subprocess.Popen(
-            [sys.executable, "-m", "flows.cli", *arguments],
+            [sys.executable, "-m", "flows", *arguments],
             cwd=self.root,
             env={**clean_environment(), **self.environment, **(env or {})},
             stdin=subprocess.DEVNULL,
