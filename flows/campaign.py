@@ -21,6 +21,7 @@ from flows.shown import Shown
 from flows.speech import Purchases, measure_lines, speak
 from flows.spot import Sounds, finish_deliverable
 from flows.stopping import Stop, state_after, stoppable
+from flows.views import counted
 from infra.attempts import Attempt
 from infra.console import current_console
 from infra.errors import ShotrunnerError, StoppedError
@@ -80,7 +81,7 @@ class Ended:
         """In a line, for Prefect's pages."""
         told = dict.fromkeys(f"{p.address or ''} {p.summary}: {p.detail}".strip() for p in self.problems)
         left = f" and {len(told) - MOST_TOLD} more" if len(told) > MOST_TOLD else ""
-        said = "; ".join(list(told)[:MOST_TOLD]) + left or f"{len(self.record.deliverables)} films"
+        said = "; ".join(list(told)[:MOST_TOLD]) + left or counted(len(self.record.deliverables), "film")
         return f"{said} (run {self.record.run_id})"
 
 
