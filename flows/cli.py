@@ -14,9 +14,9 @@ import cyclopts
 from cyclopts import Parameter, validators
 from pydantic import ValidationError
 
-from flows import cli_costs, cli_deliver, cli_infra, cli_plan, cli_words, views
+from flows import cli_apply, cli_costs, cli_deliver, cli_infra, cli_plan, cli_schedule, cli_words, views
 from flows.checking import check_manifest, refuse_words_that_do_not_fit
-from flows.cli_plan import Json, Manifest, Rebuy, Set
+from flows.cli_plan import AnyManifest, Json, Manifest, Rebuy, Set
 from flows.cli_words import UsageError as ShotrunnerUsageError
 from flows.prepare import (
     make_plan,
@@ -28,6 +28,7 @@ from flows.prepare import (
 from infra.errors import ShotrunnerError
 from infra.settings import RunnerName
 from manifests.diagnostics import ManifestError
+from manifests.scheduled import is_schedule
 
 INTERRUPTED = 130
 
@@ -96,13 +97,15 @@ def _tell(error: BaseException, code: int, words: Sequence[str]) -> None:
 
 
 @app.command
-def validate(manifest: Manifest, /, *, set_: Set = (), strict: Strict = False, json: Json = False) -> int:
+def validate(manifest: AnyManifest, /, *, set_: Set = (), strict: Strict = False, json: Json = False) -> int:
     """Check a manifest and every file it names. No network, no store, no key.
 
     Example: shotrunner validate manifests/examples/morning-30s.yaml
 
     Exit: 0 valid; 2 something is wrong; 8 rights.
     """
+    if is_schedule(manifest):
+        return cli_schedule.check_schedule(manifest, set_, strict=strict, json=json)
     checked = check_manifest(manifest, set_)
     refuse_words_that_do_not_fit(checked)
     if json:
@@ -130,9 +133,14 @@ def _options(**said: Any) -> Any:
 
 @app.command
 def run(
-    target: Annotated[Path, Parameter(help="A manifest, or a plan that `plan --out` wrote.")],
+    target: Annotated[Path | None, Parameter(help="A manifest, or a plan that `plan --out` wrote.")] = None,
     /,
     *,
+    schedule: Annotated[
+        Path | None, Parameter(help="In place of TARGET, a schedule: what it starts on --date, as its server would.")
+    ] = None,
+    date: Annotated[str | None, Parameter(help="The day of the start: 2026-12-14, or 2026-12-14T05:30.")] = None,
+    dry_run: Annotated[bool, Parameter(help="With --schedule: print the plan and do nothing.")] = False,
     out: Annotated[Path | None, Parameter(help="Where the files go; out/CAMPAIGN unless given.")] = None,
     set_: Set = (),
     yes: Annotated[bool, Parameter(help="Spend real credits without asking.")] = False,
@@ -151,6 +159,9 @@ def run(
 ) -> int:
     """Buy what is missing, then cut, mix and deliver. Run again, it buys nothing twice.
 
+    A start of a schedule by hand is the one that its server makes: what was settled when it first began stands, and
+    it may be looked at again at any time. Another process that is at it, or a day that it skips, is told.
+
     Example: shotrunner run manifests/examples/morning-30s.yaml --out out/demo
 
     Exit: 0 done; 2 manifest, changed file or stale plan; 3 some shots failed; 4 a person has to decide; 5 budget or
@@ -160,19 +171,28 @@ def run(
     from flows.apply import apply_prepared
 
     options = _options(rebuy_unknown=rebuy_unknown, approve=approve, extra_credits=cli_words.extra_credits(budget))
-    stored = target.suffix == ".json"
-    if stored:
+    cli_schedule.refuse_mixed(target, schedule, date, dry_run=dry_run)
+    stored = target is not None and target.suffix == ".json"
+    planned = None
+    if schedule is not None and date is not None:
+        planned = cli_schedule.plan_start(schedule, date, set_, accept_reference, options)
+        if dry_run or planned.occurrence.skipped:
+            return cli_schedule.show_start(planned, json=json)
+        prepared = planned.prepared
+    elif target is not None and stored:
         if set_ or options != _options():
             raise ShotrunnerUsageError(
                 "a stored plan is carried out as it is: --set, --approve, --budget and --rebuy-unknown come too late",
                 remedy="run the manifest with them, or make the plan anew: `shotrunner plan M --set … --out plan.json`",
             )
         prepared = prepare_stored(read_plan_file(target), accepted=accept_reference)
-    else:
+    elif target is not None:
         prepared = make_plan(target, overrides=set_, accepted=accept_reference, options=options)
     refuse_drift(prepared)
     if not accept_prices:
         refuse_moved_prices(prepared)
+    if planned is not None:
+        prepared = cli_schedule.begin_start(planned, json=json)
     if not json:
         views.say_diagnostics(prepared.checked.warnings)
     if media_runner is not None:
@@ -265,7 +285,8 @@ def models(*, json: Json = False) -> int:
 
 for _command in (*cli_plan.COMMANDS, *cli_words.COMMANDS, *cli_costs.COMMANDS, *cli_deliver.COMMANDS):
     app.command(_command)
-for _group in cli_infra.COMMANDS:
+cli_schedule.schedule.command(cli_apply.apply)
+for _group in (*cli_schedule.COMMANDS, *cli_infra.COMMANDS):
     app.command(_group)
 
 

@@ -43,7 +43,7 @@ def costs(
         )
     try:
         found = find_target(target)
-        prepared = make_plan(found.manifest, overrides=set_ or found.overrides, stage="all")
+        prepared = make_plan(found.manifest, overrides=set_ or found.overrides, scheduled=found.scheduled, stage="all")
     except (ManifestError, UnknownTargetError) as error:
         by_ledger = None if acknowledge else _by_the_ledger(target, error)
         if by_ledger is None:

@@ -3,26 +3,31 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from cyclopts import Parameter
 
 from flows import views
 from flows.call_sheet import call_sheet, plan_facts
 from flows.cli_words import UsageError
+from flows.heard import Stage
 from flows.prepare import Prepared, make_plan, refuse_over_budget
+from flows.scheduling import plan_next
 from infra.errors import BudgetExceededError
 from manifests.plan import Options
+from manifests.scheduled import is_schedule
 
 Json = Annotated[bool, Parameter(name="--json", help="Answer in JSON.")]
 Manifest = Annotated[Path, Parameter(help="A manifest: one spot, its variants, or a campaign of several.")]
+AnyManifest = Annotated[Path, Parameter(help="A manifest of any kind; of a schedule, as its next start has it.")]
 Set = Annotated[tuple[str, ...], Parameter(name="--set", help="Override a value: --set budget.credits=900.")]
 Rebuy = Annotated[bool, Parameter(help="Buy again what may have been paid.")]
 
 
 def plan(
-    manifest: Manifest,
+    manifest: AnyManifest,
     /,
     *,
     set_: Set = (),
@@ -45,6 +50,8 @@ def plan(
     """
     if sum(asked is not None for asked in (why, compare, diff, out)) > 1:
         raise UsageError("--why, --compare, --diff and --out are questions of their own", remedy="ask one at a time")
+    if (out is not None or compare is not None) and is_schedule(manifest):
+        raise UsageError("--out and --compare are for a manifest", remedy="run --schedule S --date D plans anew")
     options = Options(rebuy_unknown=rebuy_unknown)
     if compare is not None:
         from flows.compare import compare_facts, compare_lines
@@ -53,7 +60,12 @@ def plan(
         views.answer(facts, compare_lines(facts), json=json)
         return 0
     about_pictures = why is not None or diff is not None
-    prepared = make_plan(manifest, overrides=set_, options=options, stage="all" if about_pictures else "next")
+    stage: Stage = "all" if about_pictures else "next"
+    prepared = (
+        plan_next(manifest, overrides=set_, options=options, stage=stage)
+        if is_schedule(manifest)
+        else make_plan(manifest, overrides=set_, options=options, stage=stage)
+    )
     if why is not None:
         from flows.why import why_facts, why_lines
 
@@ -71,23 +83,29 @@ def plan(
 
         text = prepared.plan.model_dump_json(by_alias=True, indent=1).encode()
         place_file(out, None, lambda: text)
+    code = show_plan(prepared, every=every, json=json)
+    return code or (10 if detailed_exitcode and prepared.plan.unfinished else 0)
+
+
+def show_plan(prepared: Prepared, *, json: bool, every: bool = False, **more: Any) -> int:
+    """Prints the call sheet. Returns the exit code: that of a plan over its budget, else 0. `more` joins its facts."""
     problem: BudgetExceededError | None = None
     try:
         refuse_over_budget(prepared.plan)
     except BudgetExceededError as error:
         problem = error
-    _show_plan(prepared, problem, every=every, json=json)
-    if problem is not None:
-        return problem.exit_code
-    return 10 if detailed_exitcode and prepared.plan.unfinished else 0
+    _show_plan(prepared, problem, more, every=every, json=json)
+    return problem.exit_code if problem is not None else 0
 
 
-def _show_plan(prepared: Prepared, problem: BudgetExceededError | None, *, every: bool, json: bool) -> None:
+def _show_plan(
+    prepared: Prepared, problem: BudgetExceededError | None, more: Mapping[str, Any], *, every: bool, json: bool
+) -> None:
     slots, checked = prepared.settings.concurrency, prepared.checked
     if json:
         facts = plan_facts(prepared.plan, checked, slots)
         problems = views.error_facts(problem, problem.exit_code)["problems"] if problem else []
-        views.print_json(facts | {"drift": list(prepared.drift), "problems": problems})
+        views.print_json(facts | {"drift": list(prepared.drift), "problems": problems, **more})
         return
     views.say_diagnostics(checked.warnings)
     for line in call_sheet(prepared.plan, checked, slots, assumed=slots == 1, every=every):
@@ -98,7 +116,7 @@ def _show_plan(prepared: Prepared, problem: BudgetExceededError | None, *, every
         views.say(str(problem), stream=sys.stderr)
 
 
-def status(manifest: Manifest, /, *, set_: Set = (), json: Json = False) -> int:
+def status(manifest: AnyManifest, /, *, set_: Set = (), json: Json = False) -> int:
     """Where every take stands, by what the store says, and how the last run ended.
 
     Example: shotrunner status manifests/examples/morning-30s.yaml
@@ -106,8 +124,10 @@ def status(manifest: Manifest, /, *, set_: Set = (), json: Json = False) -> int:
     Exit: 0; 2 manifest.
     """
     from flows.status import status_facts, status_lines
+    from flows.targets import find_target
 
-    facts = status_facts(make_plan(manifest, overrides=set_, stage="all"))
+    found = find_target(str(manifest))
+    facts = status_facts(make_plan(found.manifest, overrides=set_, scheduled=found.scheduled, stage="all"))
     views.answer(facts, status_lines(facts), json=json)
     return 0
 
@@ -144,13 +164,13 @@ def explain(
     found = find_target(target)
     overrides = set_ or found.overrides
     if address is not None and ("@" in address or "/" in address):
-        prepared = make_plan(found.manifest, overrides=overrides, stage="all")
+        prepared = make_plan(found.manifest, overrides=overrides, scheduled=found.scheduled, stage="all")
         told = clip_facts(prepared, address)
         views.answer(told, clip_lines(told, paid=prepared.plan.paid), json=json)
         return 0
     checked = check_manifest(found.manifest, overrides)
     if lines_that_extend(checked.campaign):  # the store knows how long their shots are
-        checked = make_plan(found.manifest, overrides=overrides, stage="all").checked
+        checked = make_plan(found.manifest, overrides=overrides, scheduled=found.scheduled, stage="all").checked
     facts = manifest_facts(checked, find_variant(checked, variant), address)
     views.answer(facts, manifest_lines(facts), json=json)
     return 0

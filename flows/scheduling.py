@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from flows.heard import Stage
 from flows.prepare import Prepared, absolute_store, make_plan
 from infra.clock import Clock, SystemClock
 from infra.errors import PreconditionFailedError, ShotrunnerError
@@ -71,6 +72,7 @@ def prepare_scheduled(
     settings: Settings | None = None,
     clock: Clock | None = None,
     options: Options | None = None,
+    stage: Stage = "next",
 ) -> Planned:
     """The plan of one start, by what was settled when it was first begun, else by the tables as they are. Writes
     nothing. Raises ManifestError, and what reading the store raises."""
@@ -80,9 +82,16 @@ def prepare_scheduled(
     begun = read_start(store, loaded.schedule.name, occurrence.instant)
     resolved = begun.scheduled if begun is not None else resolve_schedule(loaded, occurrence)
     prepared = make_plan(
-        loaded.manifest, accepted=accepted, options=options, settings=settings, clock=clock, scheduled=resolved
-    )
+        loaded.manifest, accepted=accepted, options=options, settings=settings, clock=clock, scheduled=resolved,
+        stage=stage,
+    )  # fmt: skip
     return Planned(loaded, occurrence, resolved, prepared, begun)
+
+
+def plan_next(path: Path, *, overrides: Sequence[str] = (), options: Options | None = None, stage: Stage) -> Prepared:
+    """Of the next start from now on."""
+    occurrence = next_occurrence(read_schedule(path, tuple(overrides)).schedule, SystemClock().now())
+    return prepare_scheduled(path, occurrence, overrides=overrides, options=options, stage=stage).prepared
 
 
 def begin_scheduled(planned: Planned, clock: Clock | None = None) -> Planned:
@@ -107,10 +116,17 @@ def read_start(store: ObjectStore, schedule: str, instant: dt.datetime) -> Start
     return read_record(store, start_key(schedule, instant), StartRecord)
 
 
+def last_start(store: ObjectStore, schedule: str) -> StartRecord | None:
+    """The latest one that was begun."""
+    instants = [parse_start_key(info.key)[1] for info in store.list(start_prefix(schedule))]
+    return read_start(store, schedule, max(instants)) if instants else None
+
+
 def past_starts(store: ObjectStore, schedule: str, campaign: str, clock: Clock | None = None) -> list[Past]:
     """Every start that was begun, oldest first, and how its last run ended."""
     instants = sorted(parse_start_key(info.key)[1] for info in store.list(start_prefix(schedule)))
     runs = [r for r in list_runs(store, campaign) if r.scheduled is not None and r.scheduled.name == schedule]
+    runs = [r for r in runs if not r.speech_only or r.exit_code]  # after speech that went well, the films are to come
     alive = campaign_is_held(store, campaign, clock or SystemClock())
     found = []
     for instant in instants:

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from flows.prepare import absolute_store
+from flows.scheduling import last_start, next_occurrence
+from infra.clock import SystemClock
 from infra.errors import ShotrunnerError
 from infra.records import read_record
 from infra.runs import last_run, list_runs
@@ -17,6 +19,7 @@ from manifests.journal import RunRecord
 from manifests.naming import plan_key, plan_prefix, run_key
 from manifests.paths import find_root
 from manifests.plan import Plan
+from manifests.scheduled import Resolved, is_schedule, read_schedule, resolve_schedule
 
 MANIFEST_ENDINGS = (".yaml", ".yml")
 
@@ -40,6 +43,7 @@ class Target:
     manifest: Path
     overrides: tuple[str, ...] = ()
     run: RunRecord | None = None
+    scheduled: Resolved | None = None  # what was settled for that run by a schedule
 
 
 def resolve_target(text: str) -> Path:
@@ -54,7 +58,7 @@ def find_target(text: str) -> Target:
     """
     path = Path(text)
     if path.is_file():
-        return Target(path)
+        return _scheduled_target(path) if is_schedule(path) else Target(path)
     if path.suffix in MANIFEST_ENDINGS or len(path.parts) != 1:
         raise UnknownTargetError(f"{text} is not there", remedy="give a manifest's path, a run id or a campaign's name")
     root = find_root(Path.cwd() / "here")
@@ -65,7 +69,17 @@ def find_target(text: str) -> Target:
             f"{text} is neither a file nor a run or campaign in {store.url}",
             remedy="give the manifest's path; a campaign is known by name once it has run",
         )
-    return Target(_manifest_of(plan, root), plan.overrides, record)
+    return Target(_manifest_of(plan, root), plan.overrides, record, plan.scheduled)
+
+
+def _scheduled_target(path: Path) -> Target:
+    """The start that was begun last; before the first one, the next."""
+    loaded = read_schedule(path)
+    store = open_store(absolute_store(read_settings(loaded.root).store, loaded.root), loaded.root)
+    begun = last_start(store, loaded.schedule.name)
+    now = SystemClock().now()
+    resolved = begun.scheduled if begun else resolve_schedule(loaded, next_occurrence(loaded.schedule, now))
+    return Target(loaded.manifest, scheduled=resolved)
 
 
 def find_plan(store: ObjectStore, root: Path, text: str) -> tuple[RunRecord | None, Plan | None]:

@@ -55,12 +55,13 @@ class Spoken:
 def prepare_target(text: str, *, stage: Stage = "all", **options: Any) -> tuple[Prepared, RunRecord | None]:
     """The plan of TARGET as it is now, gates as in its last run; and the run that was named, or else the last one."""
     target = find_target(text)
-    prepared = make_plan(target.manifest, overrides=target.overrides, options=Options(**options), stage=stage)
+    known: dict[str, Any] = {"overrides": target.overrides, "scheduled": target.scheduled, "stage": stage}
+    prepared = make_plan(target.manifest, options=Options(**options), **known)
     run = target.run or last_run(prepared.store, prepared.plan.campaign)
     before = read_record(prepared.store, plan_key(run.plan), Plan) if run else None
     if before is not None and before.options.approve == "auto" and "approve" not in options:
         again = Options(**options, approve="auto")
-        prepared = make_plan(target.manifest, overrides=target.overrides, options=again, stage=stage)
+        prepared = make_plan(target.manifest, options=again, **known)
     return prepared, run
 
 

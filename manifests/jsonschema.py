@@ -14,6 +14,7 @@ from pydantic.json_schema import GenerateJsonSchema, JsonSchemaMode, JsonSchemaV
 from pydantic_core import CoreSchema, core_schema
 
 from manifests.lookups import SHARED_ANYWHERE
+from manifests.schedule import Schedule
 from manifests.schema import PROMPT_FIELDS, Brand, Campaign, Spot
 
 SCHEMA_FILE: Final = Path(__file__).with_name("manifest.schema.json")
@@ -21,6 +22,8 @@ _LOOK_UP = r"\$\{"
 _SHARED = (
     "Spot", "Campaign", "CampaignSpot", "CutDownShot", "Variants", "TableAxis", "Deliver", "Budget", "Review", "Gate",
     "Brand", "Logo", "Colours", "Voice", "Card",
+    "Schedule", "When", "TableCell", "Refresh", "Sum", "ScheduleBudget", "OnlyIf", "Approvals", "PictureGate", "CutGate",
+    "Notify",
 )  # fmt: skip
 _BOUNDS = (("ge", "minimum"), ("gt", "exclusiveMinimum"), ("le", "maximum"), ("lt", "exclusiveMaximum"))
 
@@ -37,8 +40,8 @@ class _People(GenerateJsonSchema):
 
 
 def manifest_schema() -> dict[str, Any]:
-    """One schema for spots, brand kits and campaigns; `kind` says which applies."""
-    kinds: dict[str, type[BaseModel]] = {"spot": Spot, "brand": Brand, "campaign": Campaign}
+    """One schema for spots, brand kits, campaigns and schedules; `kind` says which applies."""
+    kinds: dict[str, type[BaseModel]] = {"spot": Spot, "brand": Brand, "campaign": Campaign, "schedule": Schedule}
     mode: JsonSchemaMode = "validation"
     wanted = [(model, mode) for model in kinds.values()]
     _, definitions = models_json_schema(wanted, by_alias=True, schema_generator=_People)
@@ -46,7 +49,8 @@ def manifest_schema() -> dict[str, Any]:
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "shotrunner manifest",
-        "description": "A spot, a brand kit or a campaign of several spots. Unknown keys are errors, except x-….",
+        "description": "A spot, a brand kit, a campaign of several spots, or when one of them runs. Unknown keys are "
+        "errors, except x-….",
         "type": "object",
         "required": ["manifest", "kind"],
         "properties": {

@@ -175,7 +175,7 @@ class Schedule(Model):
         default_factory=dict,
         description="Patch on the manifest: maps merge, lists replace, null deletes. An axis may be a table.",
     )
-    refresh: Refresh = Field(default=Refresh(), description="What becomes of takes of earlier weeks.")
+    refresh: Refresh = Field(default=Refresh(), description="Whether takes of earlier weeks are shown again.")
     budget: ScheduleBudget = Field(default=ScheduleBudget(), description="What a start and a month may cost.")
     approvals: Approvals = Field(default=Approvals(), description="Who is asked, until when, and what then.")
     notify: tuple[Notify, ...] = Field(default=(), description="Who is told what.")

@@ -23,7 +23,7 @@ from manifests.diagnostics import Diagnostic, ManifestError, Where, sort_diagnos
 from manifests.digest import digest_bytes, digest_json
 from manifests.films import node_of
 from manifests.journal import Scheduled
-from manifests.load import Page, Patch, check_page, parse_yaml, read_page, validated
+from manifests.load import Page, Patch, check_page, kind_of, parse_yaml, read_page, validated
 from manifests.lookup_words import PARAMS, RUN, LookUpError, Name
 from manifests.lookups import Lookups
 from manifests.matrix import Matrix
@@ -68,6 +68,7 @@ class Resolved(Scheduled):
     patch: str  # on the manifest, as JSON with plain numbers
     rules: Schedule
     ids: tuple[str, ...] = ()  # of all values that its axis tables have, on whatever day
+    axes: Mapping[str, tuple[str, ...]] = {}  # those that they have on this one
     _tree: Node | None = PrivateAttr(default=None)
 
     def __eq__(self, other: object) -> bool:
@@ -96,6 +97,14 @@ class Resolved(Scheduled):
     def brief(self) -> Scheduled:
         """For the record of a run."""
         return Scheduled(**{name: getattr(self, name) for name in Scheduled.model_fields})
+
+
+def is_schedule(path: Path) -> bool:
+    """Whether the file says so; of one that cannot be read, whoever reads it as a manifest tells why."""
+    try:
+        return kind_of(read_page(path).tree) == "schedule"
+    except ManifestError:
+        return False
 
 
 def read_schedule(path: Path, overrides: tuple[str, ...] = ()) -> LoadedSchedule:
@@ -157,7 +166,7 @@ def resolve_schedule(loaded: LoadedSchedule, occurrence: Occurrence) -> Resolved
         name=loaded.schedule.name, schedule=_from_root(loaded, loaded.path), digest=loaded.digest,
         instant=occurrence.instant, zone=loaded.schedule.when.timezone, date=str(occurrence.date),
         week=occurrence.week, params=params, manifest=_from_root(loaded, loaded.manifest), patch=_as_json(tree),
-        rules=loaded.schedule, tables=settling.tables, ids=tuple(sorted(settling.ids)),
+        rules=loaded.schedule, tables=settling.tables, ids=tuple(sorted(settling.ids)), axes=settling.axes,
     )  # fmt: skip
     resolved._tree = tree
     return resolved
@@ -173,6 +182,7 @@ class _Settling:
         self.problems: list[Diagnostic] = []
         self.tables: dict[str, str] = {}  # digests, by the path as written
         self.ids: set[str] = set()
+        self.axes: dict[str, tuple[str, ...]] = {}
 
     def params(self) -> dict[str, str]:
         found: dict[str, str] = {}
@@ -246,6 +256,7 @@ class _Settling:
         reader = AxisReader(self._axis_table)
         values = reader.table_rows(filled, place)
         self.problems += reader.problems
+        self.axes[place.rpartition(".")[2]] = tuple(value.id for value in values)
         columns = [c for c in (values[0].fields if values else ()) if c not in (FROM, TO)]
         columns = [c for c in columns if all(value.fields[c] for value in values)]
         rows: list[Node] = [
