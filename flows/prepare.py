@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 
 from flows.checking import Checked, check_manifest, relative
@@ -30,6 +31,7 @@ from infra.state import StoreState
 from infra.storage import open_store
 from infra.storage.base import ObjectStore
 from manifests.approvals import Decisions
+from manifests.catalogue import ModelCard
 from manifests.digest import digest_bytes
 from manifests.expand import Services, Want, expand_campaign
 from manifests.lengthen import lines_that_extend
@@ -235,36 +237,20 @@ def _plan(
     scheduled: Resolved | None = None,
     stage: Stage = "next",
 ) -> _Planned:
-    spot = checked.loaded.spot
-    pins = {pin.name: pin.sha256 for pin in checked.files}
-    rebuy = options.rebuy_unknown or spot.generate.retry.on_unknown == "rebuy"
-    gates = read_gates(store, spot.name, spot.review, auto=options.approve == "auto", said=said)
-    before = _wanted_before(store, spot.name)
-
-    def walk(campaign: LoadedCampaign, only: Collection[str] | None = None) -> tuple[tuple[Want, ...], Planner]:
-        """Of everything, or of some lines."""
-        wants = shrink_wants(expand_campaign(campaign, checked.models, pins, services), options.picture_scale)
-        wants = wants if only is None else tuple(w for w in wants if w.what == "speech" and w.address in only)
-        planner = Planner(state, rebuy=rebuy, before=before, gates=gates)
-        for want in wants:
-            planner.add(want)
-        return wants, planner
-
+    walker = _walker(checked, services, store, state, options, said)
     heard: Heard | None = None
     if lines := lines_that_extend(checked.campaign):
-        heard = hear(store, *walk(checked.campaign, lines))
+        heard = hear(store, *walker.walk(checked.campaign, lines))
         checked = lengthen_checked(checked, heard.seconds)
-    wants, planner = walk(checked.campaign)
+    wants, planner = walker.walk(checked.campaign)
     loaded, spot = checked.loaded, checked.loaded.spot
-    paid = any(w.service != "backlot" for w in wants)
-    spending = spent_and_reserved(store, spot.name, paid=paid)
+    spending = _spending(store, spot.name, wants)
     per_shot = per_shot_credits(wants, planner.actions)
     spent = {} if spot.budget.per_shot is None else _spent_on(spending, wants)
     totals, whole = _totals(checked, options, spending, wants, planner), None
     if heard is not None and (stage == "speech" or (stage == "next" and heard.missing)):
-        wants, planner = walk(checked.campaign, lines)
-        spending = spent_and_reserved(store, spot.name, paid=any(w.service != "backlot" for w in wants))
-        totals, whole = _totals(checked, options, spending, wants, planner), totals
+        wants, planner = walker.walk(checked.campaign, lines)
+        totals, whole = _totals(checked, options, _spending(store, spot.name, wants), wants, planner), totals
     plan = Plan(
         campaign=spot.name,
         manifest=relative(checked.campaign.path, loaded.root),
@@ -292,6 +278,47 @@ def _plan(
         scheduled=scheduled,
     )
     return _Planned(plan, planner, checked, heard)
+
+
+@dataclass(frozen=True)
+class _Walker:
+    """Expands a campaign, and asks the store how all that it wants stands."""
+
+    models: Mapping[str, ModelCard]
+    pins: Mapping[str, str]
+    services: Services
+    picture_scale: int
+    planner: Callable[[], Planner]
+
+    def walk(self, campaign: LoadedCampaign, only: Collection[str] | None = None) -> tuple[tuple[Want, ...], Planner]:
+        """Of everything, or of some lines."""
+        wants = shrink_wants(expand_campaign(campaign, self.models, self.pins, self.services), self.picture_scale)
+        wants = wants if only is None else tuple(w for w in wants if w.what == "speech" and w.address in only)
+        planner = self.planner()
+        for want in wants:
+            planner.add(want)
+        return wants, planner
+
+
+def _walker(
+    checked: Checked,
+    services: Services,
+    store: ObjectStore,
+    state: StateReader,
+    options: Options,
+    said: Sequence[Decisions],
+) -> _Walker:
+    spot = checked.loaded.spot
+    rebuy = options.rebuy_unknown or spot.generate.retry.on_unknown == "rebuy"
+    gates = read_gates(store, spot.name, spot.review, auto=options.approve == "auto", said=said)
+    planner = partial(Planner, state, rebuy=rebuy, before=_wanted_before(store, spot.name), gates=gates)
+    pins = {pin.name: pin.sha256 for pin in checked.files}
+    return _Walker(checked.models, pins, services, options.picture_scale, planner)
+
+
+def _spending(store: ObjectStore, campaign: str, wants: Sequence[Want]) -> Spending:
+    """Out of the purse that these wants are paid from."""
+    return spent_and_reserved(store, campaign, paid=any(w.service != "backlot" for w in wants))
 
 
 def _totals(checked: Checked, options: Options, spending: Spending, wants: Sequence[Want], planner: Planner) -> Totals:
