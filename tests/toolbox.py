@@ -28,7 +28,7 @@ def install_tools(name: str) -> Path:
             return programs
         _call(sys.executable, "-m", "venv", "--clear", str(home))
         pip = [str(programs / "python"), "-m", "pip", "install", "-q", "--disable-pip-version-check"]
-        _call(*pip, "--require-hashes", "--no-deps", "-r", str(requirements))
+        _call(*pip, "--no-compile", "--require-hashes", "--no-deps", "-r", str(requirements))
         mark.write_text(wanted)
     return programs
 
