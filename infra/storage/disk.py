@@ -7,14 +7,14 @@ import errno
 import hashlib
 import mimetypes
 import os
-from io import BufferedRandom, BufferedReader
+from io import BufferedRandom, BufferedReader, FileIO
 from pathlib import Path
 
 from infra import errors
 
 _TYPE_ATTRIBUTE = "user.mime_type"  # the desktop convention; it lives and dies with the file, unlike a file beside it
 _DIGESTED = 1 << 20  # bytes
-OpenFile = BufferedReader | BufferedRandom
+OpenFile = BufferedReader | BufferedRandom | FileIO
 _SEPARATE = "Two keys of which one lies under the other cannot both be files; see what is in that folder."
 _LOCAL = "The store needs hard links and file locks within one file system; name a folder on a local disk"
 
