@@ -87,6 +87,13 @@ class DaskCluster:
         self.workers.append(worker)
         return worker
 
+    async def joined(self, workers: int) -> None:
+        """Until so many have."""
+        from distributed import Client
+
+        async with Client(self.address, asynchronous=True, set_as_default=False) as client:
+            await client.wait_for_workers(workers, timeout=PATIENCE)
+
     def kill(self, process: subprocess.Popen[bytes]) -> None:
         process.send_signal(signal.SIGKILL)
         process.wait()

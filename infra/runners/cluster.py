@@ -89,7 +89,7 @@ class DaskRunner:
         ticket = f"{job.name}-{job.key}-{self._place}-{attempt}"
         told = tell_job(job, ticket, self._store.url)
         with TRACER.start_as_current_span(f"step {job.name}", attributes={"shotrunner.step_key": job.key}):
-            future = self._client.submit(make_step, told, key=ticket, **self._where())
+            future = self._client.submit(make_step, told, key=ticket, **await self._where())
             try:
                 answer: Mapping[str, Any] = await future.result()
             except KilledWorker as error:
@@ -102,14 +102,17 @@ class DaskRunner:
                     raise _lost(self._client) from error
                 return {"schema": "step-ended/1"}  # by somebody else, or the scheduler was started again
             except asyncio.CancelledError:
-                await self._client.cancel([future])
+                if self._client.status == "running":
+                    await self._client.cancel([future])
                 raise
             finally:
                 future.release()
         return answer
 
-    def _where(self) -> dict[str, Any]:
+    async def _where(self) -> dict[str, Any]:
         now = self._clock.monotonic()
+        if any(until > now for until in self._unfit.values()):
+            await self._look()  # for others that came since
         fit = [worker for worker in self._workers if self._unfit.get(worker, 0.0) <= now]
         if not fit or len(fit) == len(self._workers):
             return {}
@@ -129,7 +132,7 @@ class DaskRunner:
         seen = self._clock.monotonic()
         while self._clock.monotonic() - seen < self._patience:
             with contextlib.suppress(OSError, TimeoutError):
-                self._workers = await self._client.nthreads()
+                await self._look()
                 if self._workers:
                     seen = self._clock.monotonic()
             await self._clock.sleep(2)
@@ -137,6 +140,9 @@ class DaskRunner:
             f"no worker has been there for {self._patience:.0f} s",
             remedy="Start one: `dask worker ADDRESS --nthreads N`.",
         )
+
+    async def _look(self) -> None:
+        self._workers = await self._client.nthreads()
 
 
 def _failure(answer: Mapping[str, Any], where: str = "") -> errors.ShotrunnerError:

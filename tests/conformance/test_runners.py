@@ -165,3 +165,37 @@ async def test_cancelling_leaves_no_process_and_no_file(place: Place) -> None:
     place.ffmpeg.release()
     made = await place.make("conform", CONFORM, {"take": clip})
     assert made.files == (await made_here(place, "conform", CONFORM, {"take": clip})).files
+
+
+async def refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    await reader.readuntil(b"\r\n\r\n")
+    writer.write(b"HTTP/1.1 403 Forbidden\r\ncontent-length: 0\r\nconnection: close\r\n\r\n")
+    await writer.drain()
+    writer.close()
+
+
+async def test_workers_reach_a_bucket_with_their_own_keys_and_one_that_cannot_costs_nothing(
+    s3_url: str, s3_server: Any, tmp_path: Path
+) -> None:
+    """Only the worker's environment says where the bucket is; the first worker is let in nowhere."""
+    refusing = await asyncio.start_server(refuse, "127.0.0.1", 0)
+    wrong = f"http://127.0.0.1:{refusing.sockets[0].getsockname()[1]}"
+    store = open_store(s3_url, tmp_path)
+    clip = put_blob(store, "take", film_clip(tmp_path / "take.mp4", numbered=True), "video/mp4")
+    cluster = DaskCluster(tmp_path / "dask")
+    try:
+        cluster.add_worker(env={"AWS_ENDPOINT_URL_S3": wrong})
+        cluster.add_worker()
+        jobs = [StepJob(f"{n}" * 64, "out_frame", {"frame": n}, {"take": clip}) for n in range(2)]
+        async with open_cluster(store, SystemClock(), tmp_path, address=cluster.address, jobs=1) as runner:
+            await cluster.joined(2)
+            made = await asyncio.gather(*map(runner.make, jobs))
+            assert len(runner._unfit) == 1, "each had one of the two, and one had to be made elsewhere"
+            [kept] = await asyncio.to_thread(lambda: list(tmp_path.glob(f"dask/*/**/{clip.sha256}")))
+    finally:
+        cluster.stop()
+        refusing.close()
+    assert [m.facts["frame"] for m in made] == [0, 1]
+    own = [await LocalRunner(store, tmp_path / "own", 1).make(job) for job in jobs]
+    assert [m.files for m in made] == [m.files for m in own]
+    assert kept.relative_to(tmp_path / "dask").parts[0] == "worker-2", "what it downloaded stays for the next step"

@@ -144,6 +144,7 @@ async def test_what_one_worker_cannot_do_is_done_by_another(
         with pytest.raises(ProgramMissingError, match=r"not a program \(on tcp://"):  # three times by the only one
             await runner.make(job_of("conform", CONFORM | {"frames": 20}, clip))
         cluster.add_worker()
+        await cluster.joined(2)
         jobs = [job_of("conform", CONFORM | {"frames": 21 + n}, clip) for n in range(2)]
         made = await asyncio.gather(*map(runner.make, jobs))
     assert [m.files for m in made] == [(await made_here(store, tmp_path, job)).files for job in jobs]
