@@ -14,7 +14,7 @@ import cyclopts
 from cyclopts import Parameter, validators
 from pydantic import ValidationError
 
-from flows import cli_apply, cli_costs, cli_deliver, cli_infra, cli_plan, cli_schedule, cli_words, views
+from flows import cli_costs, cli_deliver, cli_infra, cli_plan, cli_schedule, cli_words, views
 from flows.checking import check_manifest, refuse_words_that_do_not_fit
 from flows.cli_plan import AnyManifest, Json, Manifest, Rebuy, Set
 from flows.cli_words import UsageError as ShotrunnerUsageError
@@ -285,7 +285,6 @@ def models(*, json: Json = False) -> int:
 
 for _command in (*cli_plan.COMMANDS, *cli_words.COMMANDS, *cli_costs.COMMANDS, *cli_deliver.COMMANDS):
     app.command(_command)
-cli_schedule.schedule.command(cli_apply.apply)
 for _group in (*cli_schedule.COMMANDS, *cli_infra.COMMANDS):
     app.command(_group)
 

@@ -11,6 +11,7 @@ import cyclopts
 from cyclopts import Parameter, validators
 
 from flows import views
+from flows.cli_apply import apply
 from flows.cli_words import Json, UsageError
 
 if TYPE_CHECKING:
@@ -159,4 +160,6 @@ def midnight(text: str, timezone: str) -> dt.datetime:
     return dt.datetime.combine(day, dt.time.min, zoneinfo.ZoneInfo(timezone)).astimezone(dt.UTC)
 
 
-COMMANDS = (schedule,)  # `schedule apply` joins this group in its own module
+schedule.command(apply)  # here: rehearsals import the command line twice in one process
+
+COMMANDS = (schedule,)
