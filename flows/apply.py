@@ -189,6 +189,8 @@ def finished_films(store: ObjectStore, plan: Plan, planner: Planner) -> list[Del
             if result is None:
                 return None
             bought[want.id] = result.blob.sha256
+        elif want.id not in bought and want.id not in planner.fell_back.values():
+            return None  # it was collected, and the run was stopped before anybody looked at it
     said = said_inputs(planner.selections)
     spot, scale = plan.read_spot(), plan.options.picture_scale
     profiles = {name: shrink_profile(profile, scale) for name, profile in load_profiles().items()}
