@@ -36,6 +36,7 @@ from infra.backlot.serve import Backlot
 from infra.blobs import blob_file
 from infra.chaos import Film, Kill, Schedule, make_schedule
 from infra.clock import FastClock
+from infra.deliverables import film_name
 from infra.errors import ShotrunnerError
 from infra.ledger import read_entries, read_histories, spent_and_reserved
 from infra.media.out_frame import decode_frames
@@ -373,11 +374,13 @@ def gather(order: Order, log: RequestLog, ends: Sequence[int], overran: int) -> 
     run = last_run(store, plan.campaign)
     films = [read_record(store, key, DeliverableIndex) for key in run.deliverables] if run else []
     made = [film for film in films if film is not None]
+    cuts = [(v, plan.cut(v, prepared.checked.models).frames) for v in plan.variants]
+    lengths = {film_name(v, wanted): frames for v, frames in cuts for wanted in v.spot.deliver}
     return Evidence(
         campaign=plan.campaign, books=log.movements(), requests=log.entries(),
         histories=list(read_histories(store, keys).values()), entries=read_entries(store, plan.campaign),
         spending=spent_and_reserved(store, plan.campaign, paid=False), budget=plan.totals.budget, ends=ends,
-        frames=prepared.checked.cut.frames, wanted=len(plan.read_spot().deliver), films=made,
+        lengths=lengths, wanted=len(lengths), films=made,
         decoded={film.key: count_frames(prepared, film, order.folder) for film in made},
         unfinished=sum(a.verb in (Verb.BUY, Verb.COLLECT) for a in plan.actions), overran=overran,
     )  # fmt: skip
