@@ -16,11 +16,13 @@ from infra import errors
 from infra.clock import Clock, SystemClock
 from infra.doomed import YOUNG, spared
 from infra.storage.base import ObjectStore
+from infra.storage.disk import modified_of
 from manifests.journal import BlobRef
 from manifests.naming import blob_key
 
 BlobKind = Literal["ref", "take", "tmp", "audio", "out"]
 _CHUNK = 1 << 20
+_IN_USE = dt.timedelta(days=7)  # half of what an intermediate lives: one that is used weekly stays
 
 
 def put_blob(
@@ -70,19 +72,33 @@ def _is_kept(store: ObjectStore, ref: BlobRef, source: bytes | Path, clock: Cloc
         return True
 
 
-def keep_blob(store: ObjectStore, ref: BlobRef, *, older: dt.timedelta, clock: Clock | None = None) -> bool:
-    """As `has_blob`; and an `older` one is made young again, for it is in use."""
-    key, clock = blob_key(ref.kind, ref.sha256), clock or SystemClock()
+def keep_blob(store: ObjectStore, ref: BlobRef, *, clock: Clock | None = None) -> bool:
+    """As `has_blob`, of a blob that is going to be used: an intermediate does not age away while it is."""
+    if ref.kind != "tmp":
+        return has_blob(store, ref)
+    key = blob_key(ref.kind, ref.sha256)
+    found = _size_and_age(store, key, clock or SystemClock())
+    if found is None or found[0] != ref.size:
+        return False
+    if found[1] >= _IN_USE:
+        try:
+            with spared(store, clock or SystemClock(), key):
+                store.touch(key)
+        except errors.NotFoundError:
+            return False
+    return True
+
+
+def _size_and_age(store: ObjectStore, key: str, clock: Clock) -> tuple[int, dt.timedelta] | None:
+    """On this machine without reading any of it."""
+    if (path := store.local_path(key)) is not None:
+        facts = path.stat()
+        return facts.st_size, clock.now() - modified_of(facts)
     try:
         info = store.head(key)
-        if info.version.size != ref.size:
-            return False
-        if clock.now() - info.modified >= older:
-            with spared(store, clock, key):
-                store.touch(key)
     except errors.NotFoundError:
-        return False
-    return True
+        return None
+    return info.version.size, clock.now() - info.modified
 
 
 def _ref(kind: BlobKind, source: bytes | Path, content_type: str, sha256: str | None) -> BlobRef:

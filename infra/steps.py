@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from infra.blobs import has_blob
+from infra.blobs import keep_blob
 from infra.clock import Clock
 from infra.errors import PreconditionFailedError, StoppedError
 from infra.events import Events
@@ -104,9 +104,9 @@ class StepRunner:
 
 
 def find_step(store: ObjectStore, key: str) -> StepResult | None:
-    """The record of a step, if everything that it made is still there."""
+    """The record of a step, if everything that it made is still there; then it stays, for it is in use."""
     record = read_record(store, step_record_key(key), StepResult)
-    if record is None or not all(has_blob(store, ref) for ref in record.files.values()):
+    if record is None or not all(keep_blob(store, ref) for ref in record.files.values()):
         return None
     return record
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import datetime as dt
 import json
 import os
 import signal
@@ -110,6 +111,9 @@ class FusedStore:
 
     def touch(self, key: str) -> None:
         self._fuse.run(f"refresh {short(key)}", lambda: self._inner.touch(key))
+
+    def end_uploads(self, before: dt.datetime, *, dry: bool = False) -> int:
+        return self._fuse.run("end uploads", lambda: self._inner.end_uploads(before, dry=dry))
 
     def delete(self, key: str, *, if_match: str | None = None) -> None:
         self._fuse.run(f"delete {short(key)}", lambda: self._inner.delete(key, if_match=if_match))

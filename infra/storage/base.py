@@ -132,6 +132,11 @@ class ObjectStore(Protocol):
         """Its `modified` is now; bytes and content type stay, the tag may change. Raises NotFoundError."""
         ...
 
+    def end_uploads(self, before: dt.datetime, *, dry: bool = False) -> int:
+        """Ends what was begun to be written before then and never finished, where a store keeps such things; returns
+        how many there were. `dry`: only counts."""
+        ...
+
     def delete(self, key: str, *, if_match: str | None = None) -> None:
         """Removing what is not there is not an error. Not every bucket holds `if_match` against writers of the same
         moment; all refuse what had changed before."""

@@ -102,6 +102,9 @@ class MemoryStore:
                 raise errors.NotFoundError(f"{key} in {self.url}")
             self._objects[key] = replace(self._objects[key], modified=self._clock.now())
 
+    def end_uploads(self, before: dt.datetime, *, dry: bool = False) -> int:
+        return 0
+
     def delete(self, key: str, *, if_match: str | None = None) -> None:
         check_key(key)
         with self._lock:

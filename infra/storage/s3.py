@@ -7,6 +7,7 @@ them without quotes, as Ceph 16 does (storage sheet §1.3).
 from __future__ import annotations
 
 import base64
+import contextlib
 import datetime as dt
 import hashlib
 import io
@@ -325,6 +326,19 @@ class S3Store:
                 Bucket=self._bucket, Key=full, CopySource={"Bucket": self._bucket, "Key": full},
                 MetadataDirective="REPLACE", ContentType=content_type, Metadata=there["Metadata"],
             )  # fmt: skip
+
+    def end_uploads(self, before: dt.datetime, *, dry: bool = False) -> int:
+        pages = self._client.get_paginator("list_multipart_uploads").paginate(
+            Bucket=self._bucket, Prefix=self._prefix
+        )
+        with s3_failures("listing unfinished uploads", self.url):
+            found = [u for page in pages for u in page.get("Uploads", []) if _utc(u["Initiated"]) < before]
+            for upload in [] if dry else found:
+                with contextlib.suppress(self._client.exceptions.NoSuchUpload):
+                    self._client.abort_multipart_upload(
+                        Bucket=self._bucket, Key=upload["Key"], UploadId=upload["UploadId"]
+                    )
+        return len(found)
 
     def delete(self, key: str, *, if_match: str | None = None) -> None:
         check_key(key)

@@ -11,6 +11,7 @@ Run once without a fault, then once for each of `range(1, len(operations) + 1)`.
 from __future__ import annotations
 
 import dataclasses
+import datetime as dt
 import io
 import os
 import re
@@ -119,6 +120,9 @@ class FaultyStore:
 
     def touch(self, key: str) -> None:
         self._do("touch", key, lambda _: self._inner.touch(key))
+
+    def end_uploads(self, before: dt.datetime, *, dry: bool = False) -> int:
+        return self._do("end_uploads", "", lambda _: self._inner.end_uploads(before, dry=dry))
 
     def delete(self, key: str, *, if_match: str | None = None) -> None:
         self._do("delete", key, lambda _: self._inner.delete(key, if_match=if_match))
