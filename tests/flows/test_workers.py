@@ -1,0 +1,192 @@
+"""A Prefect server on PostgreSQL and workers that die, are stopped, or come late: the start goes on, and nothing is
+bought twice. Minutes of waiting for heartbeats: `make test-slow`."""
+
+from __future__ import annotations
+
+import contextlib
+import datetime as dt
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from prefect_servers import MissingError, Postgres, PrefectServer, Worker, find_program, server_user, wait_until
+from schedules import WEEKLY, Scheduled, backlot_of, wait_for_state, write_scheduled
+
+from manifests.naming import attempt_prefix
+
+pytestmark = pytest.mark.slow
+TWO = ("takes: 1", "takes: 2")
+
+
+def missing() -> str:
+    try:
+        find_program("initdb")
+        server_user()
+    except MissingError as error:
+        return str(error)
+    return ""
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PrefectServer]:
+    if reason := missing():
+        pytest.skip(reason)
+    with contextlib.ExitStack() as stack:
+        database = Postgres()
+        stack.callback(database.stop)
+        found = PrefectServer(tmp_path_factory.mktemp("server"), database.url)
+        stack.callback(found.stop)
+        yield found
+
+
+class Farm:
+    """One project, its backlot, and workers that can be lost."""
+
+    def __init__(self, scheduled: Scheduled, server: PrefectServer, vendor: str, folder: Path) -> None:
+        self.scheduled, self.server = scheduled, server
+        self._folder, self.workers = folder, list[Worker]()
+        self._env = {"RUNWAYML_BASE_URL": vendor, "ELEVENLABS_BASE_URL": vendor, "SHOTRUNNER_MEDIA_JOBS": "2"}
+        scheduled.project.environment |= self._env
+        self.deployment = scheduled.apply("--pool", folder.name)["deployment"]
+
+    def worker(self) -> Worker:
+        name = f"worker-{len(self.workers) + 1}"
+        made = Worker(name, self._folder / name, self.server.url, self._folder.name, **self._env)
+        self.workers.append(made)
+        return made
+
+    def start(self) -> str:
+        """A flow run of today's start, as by Prefect's own pages. Its id."""
+        today = str(dt.datetime.now(dt.UTC).date())
+        found: str = self.server.post(
+            f"deployments/{self.deployment}/create_flow_run",
+            state={"type": "SCHEDULED"}, parameters={"occurrence": today},
+        )["id"]  # fmt: skip
+        return found
+
+    def wait(self, run: str, *names: str, seconds: float = 180) -> str:
+        try:
+            state = wait_for_state(lambda: self.server.flow_run(run), *names, seconds=seconds)["state"]
+        except AssertionError as error:
+            logs = "\n".join(f"--- {worker.name}\n{worker.words()[-3000:]}" for worker in self.workers)
+            raise AssertionError(f"{error}\n{self.server.states(run)}\n{logs}") from None
+        return str(state["message"])
+
+    def wait_for_tasks(self, number: int) -> None:
+        takes = self.scheduled.root / ".shotrunner" / "store" / "v1" / "takes"
+        wait_until(lambda: len(list(takes.glob("*/task-1.json"))) == number, f"{number} tasks", 90)
+
+    def assert_in_order(self, creates: int) -> None:
+        project = self.scheduled.project
+        assert len(project.creates()) == creates
+        project.assert_nothing_twice()
+        project.assert_books_agree()
+
+    def close(self) -> None:
+        for worker in self.workers:
+            worker.stop()
+
+
+@pytest.fixture
+def farm(server: PrefectServer, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Callable[..., Farm]]:
+    """`farm(latency, (old, new), …)`: changes are of the film."""
+    with contextlib.ExitStack() as stack:
+
+        def make(latency: float, *changes: tuple[str, str], schedule: str = WEEKLY) -> Farm:
+            name = request.node.name.translate({ord(sign): "-" for sign in "_[]"}).strip("-")[-40:].strip("-")
+            text = schedule.replace("short-weekly", name)
+            scheduled = write_scheduled(tmp_path / "project", {"PREFECT_API_URL": server.url}, text)
+            scheduled.change(*changes, path="film.yaml")
+            vendor = stack.enter_context(backlot_of(scheduled.project, latency))
+            made = Farm(scheduled, server, vendor, tmp_path / name)
+            stack.callback(made.close)
+            return made
+
+        yield make
+
+
+@pytest.mark.parametrize("how", ["killed", "terminated"])
+def test_the_other_worker_goes_on_with_a_run_whose_worker_was(farm: Callable[..., Farm], how: str) -> None:
+    office = farm(15, TWO)
+    first = office.worker()
+    run = office.start()
+    office.wait_for_tasks(2)
+    if how == "killed":
+        first.kill_with_children()
+    else:
+        os.kill(first.process.pid, signal.SIGTERM)
+    lost = time.monotonic()
+    office.worker()
+    message = office.wait(run, "Completed", seconds=240)
+    waited = time.monotonic() - lost
+    assert message.startswith("1 film (run "), "the same flow run, resumed by nobody"
+    states = office.server.states(run)
+    assert states.count("Crashed") == 1, states
+    assert "AwaitingRetry" in states
+    assert waited < 200, f"{waited:.0f} s"
+    office.assert_in_order(creates=2)
+    record = office.scheduled.project.record
+    assert record.calls == 0, "what was paid was collected"
+    assert record.flow_runs == (run,)
+    assert record.scheduled is not None
+    prefix = attempt_prefix(record.scheduled.name, record.scheduled.instant)
+    tries = [office.scheduled.store.get_bytes(info.key)[0].decode() for info in office.scheduled.store.list(prefix)]
+    assert len(tries) == 2
+    assert all(record.run_id in text for text in tries), "a killed run goes on under its id"
+
+
+def test_cancel_collects_what_is_ready_and_leaves_the_rest_in_flight(farm: Callable[..., Farm]) -> None:
+    office = farm(60)
+    office.worker()
+    run = office.start()
+    office.wait_for_tasks(1)
+    office.server.set_state(run, "CANCELLING")
+    began = time.monotonic()
+    message = office.wait(run, "Cancelled", seconds=60)
+    assert time.monotonic() - began < 32, "within the 30 s of grace"
+    assert "in flight" in message
+    project = office.scheduled.project
+    assert project.record.exit_code == 130
+    again = office.start()  # the UI's Retry of a cancelled run is a run of the same start
+    assert office.wait(again, "Completed", seconds=150).startswith("1 film")
+    office.assert_in_order(creates=1)
+    assert project.record.flow_runs == (again,)
+
+
+def test_retry_is_a_resume(farm: Callable[..., Farm]) -> None:
+    office = farm(1, ("deliver:", "review:\n  takes: {by: [art]}\ndeliver:"))
+    office.worker()
+    run = office.start()
+    office.wait(run, "NeedsApproval")
+    circled = office.scheduled.project.command("circle", "pour", "1", "--by", "art", "--in", "film.yaml")
+    assert circled.code == 0, circled.text
+    office.server.set_state(run, "SCHEDULED", "AwaitingRetry")  # what the button does
+    office.wait(run, "Completed")
+    office.assert_in_order(creates=1)
+
+
+def test_of_late_starts_only_the_last_is_made_up(farm: Callable[..., Farm]) -> None:
+    """Whatever order the server starts them in. Starts on every minute, and no worker for some of them."""
+    office = farm(0, schedule=WEEKLY.replace("30 5 * * *", "* * * * *"))
+
+    def late() -> list[str]:
+        runs = office.server.flow_runs(office.scheduled.file.read_text().split("name: ")[1].split()[0])
+        now = dt.datetime.now(dt.UTC).isoformat()
+        return [run["id"] for run in runs if run["expected_start_time"] < now]
+
+    wait_until(lambda: len(late()) >= 3, "three starts that are late", 260, pause=2)
+    due = late()
+    office.worker()
+    states = {}
+    for run in due:
+        office.wait(run, "Completed", "Skipped")
+        state = office.server.flow_run(run)["state"]
+        states[office.server.flow_run(run)["expected_start_time"]] = (state["name"], state["message"])
+    last = states.pop(max(states))
+    assert {name for name, _ in states.values()} == {"Skipped"}, states
+    assert all("is due since" in message for _, message in states.values()), states
+    assert last[0] in ("Completed", "Skipped"), "skipped where the next minute had come before it was looked at"
+    assert len(office.scheduled.project.creates()) <= 1
