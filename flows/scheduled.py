@@ -122,7 +122,8 @@ def _find(digest: str, store_url: str, text: str | None, folder: Path) -> Found:
     path = open_bundle(store, digest, folder)
     schedule = read_schedule(path).schedule
     settings = read_settings(folder).model_copy(update={"store": store_url})
-    due = run.expected_start_time or SystemClock().now()
+    # Prefect's own kind of datetime loses its zone in arithmetic
+    due = dt.datetime.fromtimestamp((run.expected_start_time or SystemClock().now()).timestamp(), dt.UTC)
     by_hand = text is not None or not run.auto_scheduled
     occurrence = find_occurrence(schedule, text) if text else _occurrence_of(schedule, due, exactly=not by_hand)
     return Found(path, schedule.name, occurrence, by_hand, store, store_url, settings, run)
