@@ -10,7 +10,7 @@ import hashlib
 import importlib
 import importlib.util
 import logging
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +19,7 @@ from infra.blobs import has_blob
 from infra.clock import Clock
 from infra.errors import ClusterError
 from infra.runners.base import TRACER, StepJob, StepMade
-from infra.runners.worker import make_step, read_made, tell_job
+from infra.runners.worker import read_made, tell_job
 from infra.storage.base import ObjectStore
 from manifests.journal import BlobRef
 
@@ -28,7 +28,9 @@ if TYPE_CHECKING:
 
 TRIES = 3  # by workers that could not reach what a step needs
 UNFIT_SECONDS = 60.0  # how long such a worker gets nothing from us, while there are others
+LOOK_SECONDS = 2.0  # how often the list of workers is read
 CONNECT_SECONDS = 15
+ENDED: Mapping[str, Any] = {"schema": "step-ended/1"}
 INSTALL = "Install the extra: `pip install --require-hashes --no-deps -r requirements-dask.txt`."
 
 
@@ -88,10 +90,11 @@ class DaskRunner:
 
         ticket = f"{job.name}-{job.key}-{self._place}-{attempt}"
         told = tell_job(job, ticket, self._store.url)
+        fit = await self._fit_workers()
         with TRACER.start_as_current_span(f"step {job.name}", attributes={"shotrunner.step_key": job.key}):
-            future = self._client.submit(make_step, told, key=ticket, **await self._where())
+            future = self._client.submit(_make_step(), told, key=ticket, workers=fit)
             try:
-                answer: Mapping[str, Any] = await future.result()
+                return await self._answer_of(future, fit)
             except KilledWorker as error:
                 raise ClusterError(
                     f"several workers died with the step {job.name!r}, the last was {error.last_worker.address}",
@@ -100,23 +103,33 @@ class DaskRunner:
             except FutureCancelledError as error:
                 if self._client.status != "running":
                     raise _lost(self._client) from error
-                return {"schema": "step-ended/1"}  # by somebody else, or the scheduler was started again
-            except asyncio.CancelledError:
-                if self._client.status == "running":
-                    await self._client.cancel([future])
-                raise
+                return ENDED  # by somebody else, or the scheduler was started again
             finally:
+                if not future.done() and self._client.status == "running":
+                    await self._client.cancel([future])
                 future.release()
-        return answer
 
-    async def _where(self) -> dict[str, Any]:
+    async def _answer_of(self, future: Any, fit: Sequence[str] | None) -> Mapping[str, Any]:
+        """A step that may go to some workers only would wait for ever when all of these have died."""
+        answer: asyncio.Future[Mapping[str, Any]] = asyncio.ensure_future(future.result())
+        try:
+            while not answer.done():
+                await asyncio.wait({answer}, timeout=LOOK_SECONDS)
+                if fit and self._workers and not self._workers.keys() & set(fit) and not answer.done():
+                    return ENDED
+            return answer.result()
+        finally:
+            answer.cancel()
+            await asyncio.gather(answer, return_exceptions=True)
+
+    async def _fit_workers(self) -> Sequence[str] | None:
+        """None for any. Only they may have it: an idle worker would take it from a busy one, also one that is unfit."""
         now = self._clock.monotonic()
-        if any(until > now for until in self._unfit.values()):
-            await self._look()  # for others that came since
+        if not any(until > now for until in self._unfit.values()):
+            return None
+        await self._look()  # for others that came since
         fit = [worker for worker in self._workers if self._unfit.get(worker, 0.0) <= now]
-        if not fit or len(fit) == len(self._workers):
-            return {}
-        return {"workers": fit, "allow_other_workers": True}  # or it would wait for ever when those die
+        return fit or None
 
     async def _may_help_elsewhere(self, job: StepJob, failed: Mapping[str, Any]) -> bool:
         """An input that we do not see either is nobody's fault but the store's."""
@@ -135,7 +148,7 @@ class DaskRunner:
                 await self._look()
                 if self._workers:
                     seen = self._clock.monotonic()
-            await self._clock.sleep(2)
+            await self._clock.sleep(LOOK_SECONDS)
         return ClusterError(
             f"no worker has been there for {self._patience:.0f} s",
             remedy="Start one: `dask worker ADDRESS --nthreads N`.",
@@ -143,6 +156,24 @@ class DaskRunner:
 
     async def _look(self) -> None:
         self._workers = await self._client.nthreads()
+
+
+def _make_step() -> Callable[[dict[str, Any]], Awaitable[dict[str, Any]]]:
+    """What is sent to a worker: by its code, as it is local, and not by name. The scheduler then needs nothing of ours,
+    and a worker without us, on a cluster that we share, says so and does not die of it."""
+
+    async def make_step(job: dict[str, Any]) -> dict[str, Any]:
+        from distributed import get_worker
+
+        try:
+            from infra.runners.worker import make_wanted
+        except ImportError as error:
+            told = {"error": "ClusterError", "detail": f"shotrunner is not installed there: {error}", "elsewhere": True}
+            remedy = "Start workers from the environment that runs this, or from its image."
+            return {"schema": "step-failed/1", "worker": get_worker().address, "remedy": remedy, **told}
+        return await make_wanted(job, get_worker())
+
+    return make_step
 
 
 def _failure(answer: Mapping[str, Any], where: str = "") -> errors.ShotrunnerError:

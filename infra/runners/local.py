@@ -13,6 +13,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 
 from infra.blobs import blob_file, put_blob
+from infra.media.forks import StepForks
 from infra.media.steps import StepOutcome, read_outcome, run_step_process
 from infra.process import process_lives
 from infra.runners.base import TRACER, StepJob, StepMade
@@ -59,6 +60,16 @@ def _own_folder(job: StepJob, work: Path) -> Path:
     return Path(tempfile.mkdtemp(prefix=f"{job.name}-{os.getpid()}-", dir=work))
 
 
+class InForks:
+    """Performs steps as forks of a process that has imported what they need: for whoever makes many."""
+
+    def __init__(self, forks: StepForks) -> None:
+        self._forks = forks
+
+    async def __call__(self, job: StepJob, files: Mapping[str, Path], out: Path) -> StepOutcome:
+        return await self._forks.run_step(job.name, job.params, files, out)
+
+
 class LocalRunner:
     """A MediaRunner: as many steps at once as there are `slots`, each performed by `perform`."""
 
@@ -79,15 +90,16 @@ class Shelf:
     """Performs a step by copying what an earlier rehearsal with the same key left in `folder`; else makes it, and keeps
     a copy there. The store knows nothing of it: a step from the shelf is recorded like any other."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, perform: Perform = perform_in_child) -> None:
         self._folder = folder
+        self._perform = perform
 
     async def __call__(self, job: StepJob, files: Mapping[str, Path], out: Path) -> StepOutcome:
         kept = self._folder / job.key
         if kept.is_dir():
             await asyncio.to_thread(shutil.copytree, kept, out, dirs_exist_ok=True)
             return read_outcome(job.name, out, 0, b"")
-        outcome = await perform_in_child(job, files, out)
+        outcome = await self._perform(job, files, out)
         await asyncio.to_thread(_put_on_shelf, out, kept)
         return outcome
 

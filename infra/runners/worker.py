@@ -1,5 +1,5 @@
-"""What a Dask worker does for us: one plain function, called by name, that makes one media step out of the store and
-into it. Both sides exchange plain values only. Credentials are the worker's own: none ever travel.
+"""What a Dask worker does for us: one plain function that makes one media step out of the store and into it. Both sides
+exchange plain values only. Credentials are the worker's own: none ever travel.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ import asyncio
 import functools
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from infra.errors import ClusterError, IntegrityError, ProgramMissingError, ShotrunnerError, StoreError
 from infra.media.steps import STEPS
@@ -19,18 +19,18 @@ from infra.storage import open_store
 from infra.storage.base import ObjectStore
 from manifests.journal import BlobRef
 
+if TYPE_CHECKING:
+    from distributed import Worker
+
 LOOK_SECONDS = 0.25  # how soon a step that nobody wants any more is noticed
 
 
-async def make_step(job: Mapping[str, Any]) -> dict[str, Any]:
+async def make_wanted(job: Mapping[str, Any], worker: Worker) -> dict[str, Any]:
     """`step-job/1` in, `step-made/1` or `step-failed/1` out; `step-ended/1` when nobody wants it any more.
 
     Runs on the worker's event loop, which the child process does not keep busy. Dask has no way to end a task that
     runs: it only marks it, so the mark is looked at.
     """
-    from distributed import get_worker
-
-    worker = get_worker()
     making = asyncio.create_task(answer_job(job, _scratch(worker.local_directory), worker.address))
     try:
         while not making.done():

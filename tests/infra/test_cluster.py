@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import pickle
 import signal
 import subprocess
 import sys
@@ -192,7 +191,7 @@ async def test_nothing_secret_reaches_the_scheduler(
 
 def what_it_knows(dask_scheduler: Any) -> bytes:
     """Every task and every client that the scheduler has heard of, as bytes."""
-    tasks = [pickle.dumps(task.run_spec) for task in dask_scheduler.tasks.values()]
+    tasks = [cloudpickle.dumps(task.run_spec) for task in dask_scheduler.tasks.values()]
     return b"".join(tasks) + repr([(c.client_key, c.versions) for c in dask_scheduler.clients.values()]).encode()
 
 
@@ -269,6 +268,21 @@ async def test_a_store_in_memory_goes_nowhere(tmp_path: Path) -> None:
     with pytest.raises(ClusterError, match="in memory"):
         async with open_cluster(MemoryStore(), SystemClock(), tmp_path, address=None, jobs=1):
             raise AssertionError("it was opened")
+
+
+async def test_a_worker_without_shotrunner_says_so_and_lives(
+    cluster: DaskCluster, store: ObjectStore, clip: BlobRef, tmp_path: Path
+) -> None:
+    (tmp_path / "not-ours" / "infra").mkdir(parents=True)
+    (tmp_path / "not-ours" / "infra" / "__init__.py").write_text("raise ImportError('another one')")
+    foreign = cluster.add_worker(env={"PYTHONPATH": str(tmp_path / "not-ours")})
+    async with joined(cluster, store) as runner:
+        with pytest.raises(ClusterError, match="not installed there: another one"):
+            await runner.make(job_of("out_frame", {"frame": 3}, clip))
+        cluster.add_worker()
+        await cluster.joined(2)
+        assert (await runner.make(job_of("out_frame", {"frame": 4}, clip))).facts["frame"] == 4
+    assert foreign.poll() is None
 
 
 async def test_a_worker_that_does_not_see_the_store_says_so_and_makes_none(clip: BlobRef, tmp_path: Path) -> None:
