@@ -9,6 +9,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from command import Shotrunner
 from faults.proxy import SpoilingProxy
 from projects import Project
 
@@ -80,3 +81,19 @@ def test_a_secret_block_of_a_real_server(prefect_server: str, monkeypatch: pytes
     assert VendorKey("prefect-secret:alder-runway").reveal() == RUNWAY
     with pytest.raises(KeyUnreadableError, match="no secret block"):
         VendorKey("prefect-secret:nobody").reveal()
+
+
+def test_doctor_looks_where_the_keys_are_kept(
+    shotrunner: Shotrunner, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "shotrunner.toml").write_text(f'elevenlabs_key = "file:{tmp_path}/key"\n')
+    for name in ("RUNWAYML_API_SECRET", "ELEVENLABS_API_KEY", "PREFECT_API_URL", "SHOTRUNNER_STORE"):
+        monkeypatch.delenv(name, raising=False)
+    answer = shotrunner("doctor")
+    assert answer.code == 6
+    assert f"FAIL sound: file:{tmp_path}/key: No such file" in answer.out
+    (tmp_path / "key").write_text(SOUND)
+    answer = shotrunner("doctor")
+    assert f"ok   sound: elevenlabs, key is set: file:{tmp_path}/key" in answer.out
+    assert SOUND not in answer.out + answer.err
