@@ -23,8 +23,9 @@ from flows.prepare import Prepared, plan_pictures, refuse_moved_prices, refuse_o
 from infra.clock import SystemClock
 from infra.console import CONSOLE, RunConsole
 from infra.deliverables import find_deliverable
-from infra.errors import RightsError, ShotrunnerError, StoppedError
+from infra.errors import BudgetExceededError, RightsError, ShotrunnerError, StoppedError
 from infra.keys import named_variables
+from infra.fitness import require_fit_store
 from infra.lease import refuse_if_held
 from infra.media.ffmpeg import find_ffmpeg
 from infra.orchestrator import PrefectServer, require_server
@@ -130,8 +131,9 @@ def _told_to_plan(prepared: Prepared, *, json: bool) -> int:
 
 
 def refuse_what_is_missing(prepared: Prepared, *, wait: bool) -> None:
-    """What a run needs, told before anything is paid, not after: programs, server, lease, words that fit."""
+    """What a run needs, told before anything is paid, not after: programs, store, server, lease, words that fit."""
     find_ffmpeg()
+    require_fit_store(prepared.store, SystemClock(), public=prepared.settings.public_store)
     require_runner(prepared.settings.media_runner, prepared.settings.dask_address)
     if url := os.environ.get("PREFECT_API_URL"):
         require_server(url)
@@ -213,13 +215,16 @@ def _nothing_to_do(
     before = last_run(store, plan.campaign)
     if before is not None:
         put_pages(store, before, folder)
+    code = BudgetExceededError.exit_code if plan.left_out else 0
     if json:
         views.print_json({"message_type": "done", "calls": 0, "encodes": 0, "credits": 0, "out": str(folder)})
-        return 0
+        return code
     views.say(f"{plan.campaign}: nothing to do; 0 vendor calls, 0 encodes, 0 credits")
     for line in views.film_lines([{**_told(index), "file": index.film} for index in finished]):
         views.say(line)
-    return 0
+    for notice in plan.notices if plan.left_out else ():
+        views.say(f"  {notice}")
+    return code
 
 
 def _told(index: DeliverableIndex) -> dict[str, Any]:

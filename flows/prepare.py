@@ -9,6 +9,7 @@ from decimal import Decimal
 from functools import partial
 from pathlib import Path
 
+from flows.allowing import Purse, money_notices, what_fits
 from flows.checking import Checked, check_manifest, relative
 from flows.heard import Heard, Stage, hear, lengthen_checked
 from infra.blobs import put_blob
@@ -21,7 +22,7 @@ from infra.errors import (
     StalePlanError,
 )
 from infra.files import place_file
-from infra.ledger import Spending, shot_of, spent_and_reserved
+from infra.ledger import Spending, shot_of
 from infra.records import create_record, read_record
 from infra.runs import last_run
 from infra.selections import read_gates
@@ -30,10 +31,13 @@ from infra.settings import Settings, read_settings
 from infra.state import StoreState
 from infra.storage import open_store
 from infra.storage.base import ObjectStore
+from manifests.allowance import Allowance
 from manifests.approvals import Decisions
 from manifests.catalogue import ModelCard
 from manifests.digest import digest_bytes
 from manifests.expand import Services, Want, expand_campaign
+from manifests.films import Source
+from manifests.fitting import films_that_fit, only_films
 from manifests.lengthen import lines_that_extend
 from manifests.loaded import WRITTEN, LoadedCampaign
 from manifests.lock import (
@@ -112,10 +116,10 @@ def make_plan(
     store_url = absolute_store(settings.store, loaded.root)
     store = open_store(store_url, loaded.root)
     lock, drift = _locked(checked, accepted)
-    state = StoreState(store, clock or SystemClock())
-    planned = _plan(
-        checked, lock, services, store, state, options or Options(), tuple(overrides), scheduled=scheduled, stage=stage
-    )
+    clock = clock or SystemClock()
+    purse = Purse(store, scheduled, clock.now())
+    state = StoreState(store, clock)
+    planned = _plan(checked, lock, services, purse, state, options or Options(), tuple(overrides), stage=stage)
     return Prepared(
         planned.checked, planned.plan, planned.planner, lock, drift, settings, store, store_url, checked, stage,
         planned.heard,
@@ -128,9 +132,9 @@ def replan(
     """The plan as it would be by `state`, were this `said` too: to see what a word costs before it is kept."""
     plan, stage = prepared.plan, stage or prepared.stage
     services = Services(plan.video_service, plan.sound_service)
-    store, overrides = prepared.store, plan.overrides
+    purse = Purse(prepared.store, plan.scheduled, known=plan.allowance)
     fresh = _plan(
-        prepared.written, prepared.lock, services, store, state, plan.options, overrides, said, plan.scheduled, stage
+        prepared.written, prepared.lock, services, purse, state, plan.options, plan.overrides, said, stage=stage
     )
     return replace(
         prepared, checked=fresh.checked, plan=fresh.plan, planner=fresh.planner, heard=fresh.heard, stage=stage
@@ -229,28 +233,37 @@ def _plan(
     checked: Checked,
     lock: Lock,
     services: Services,
-    store: ObjectStore,
+    purse: Purse,
     state: StateReader,
     options: Options,
     overrides: tuple[str, ...],
     said: Sequence[Decisions] = (),
-    scheduled: Resolved | None = None,
     stage: Stage = "next",
 ) -> _Planned:
-    walker = _walker(checked, services, store, state, options, said)
+    walker = _walker(checked, services, purse.store, state, options, said)
     heard: Heard | None = None
     if lines := lines_that_extend(checked.campaign):
-        heard = hear(store, *walker.walk(checked.campaign, lines))
+        heard = hear(purse.store, *walker.walk(checked.campaign, _spoken(lines)))
         checked = lengthen_checked(checked, heard.seconds)
     wants, planner = walker.walk(checked.campaign)
     loaded, spot = checked.loaded, checked.loaded.spot
-    spending = _spending(store, spot.name, wants)
+    allowance, spending = purse.read(spot.name, wants)
+    totals, whole = _totals(checked, options, spending, wants, planner, allowance), None
+    left_out: tuple[str, ...] = ()
+    if allowance is not None and allowance.when_exceeded == "deliver-what-fits":
+        credits = what_fits(spot, options, totals, allowance)
+        fit = films_that_fit(sources_of(checked), wants, planner.actions, credits)
+        if fit.films and fit.left_out:
+            left_out = tuple(variant.name for variant in fit.left_out)
+            checked = replace(checked, campaign=only_films(checked.campaign, fit.films))
+            wants, planner = walker.walk(checked.campaign, lambda want: want.id in fit.wants)
+            totals = _totals(checked, options, spending, wants, planner, allowance)
     per_shot = per_shot_credits(wants, planner.actions)
     spent = {} if spot.budget.per_shot is None else _spent_on(spending, wants)
-    totals, whole = _totals(checked, options, spending, wants, planner), None
     if heard is not None and (stage == "speech" or (stage == "next" and heard.missing)):
-        wants, planner = walker.walk(checked.campaign, lines)
-        totals, whole = _totals(checked, options, _spending(store, spot.name, wants), wants, planner), totals
+        wants, planner = walker.walk(checked.campaign, _spoken(lines))
+        spending = purse.read(spot.name, wants)[1]
+        totals, whole = _totals(checked, options, spending, wants, planner, allowance), totals
     plan = Plan(
         campaign=spot.name,
         manifest=relative(checked.campaign.path, loaded.root),
@@ -261,7 +274,7 @@ def _plan(
         ledger_position=planner.position,
         positions=planner.positions,
         spot=spot.model_dump(mode="json", by_alias=True),
-        sources=tuple(source.source for source in checked.campaign.sources),
+        sources=sources_of(checked),
         brand=loaded.brand.model_dump(mode="json", by_alias=True),
         files=checked.files,
         video_service=services.video,
@@ -272,12 +285,28 @@ def _plan(
         per_shot=per_shot,
         per_shot_spent=spent,
         not_applied=checked.campaign.not_applied,
-        notices=(*_speech_notices(heard, whole, totals), *_notices(checked, services)),
+        notices=(
+            *_speech_notices(heard, whole, totals), *money_notices(allowance, whole or totals, left_out),
+            *_notices(checked, services),
+        ),
         options=options,
         with_pictures=whole,
-        scheduled=scheduled,
-    )
+        scheduled=purse.scheduled,
+        allowance=allowance,
+        left_out=left_out,
+    )  # fmt: skip
     return _Planned(plan, planner, checked, heard)
+
+
+def sources_of(checked: Checked) -> tuple[Source, ...]:
+    return tuple(source.source for source in checked.campaign.sources)
+
+
+def _spoken(lines: Collection[str]) -> Callable[[Want], bool]:
+    return lambda want: want.what == "speech" and want.address in lines
+
+
+_Walked = tuple[tuple[Want, ...], Planner]
 
 
 @dataclass(frozen=True)
@@ -290,10 +319,12 @@ class _Walker:
     picture_scale: int
     planner: Callable[[], Planner]
 
-    def walk(self, campaign: LoadedCampaign, only: Collection[str] | None = None) -> tuple[tuple[Want, ...], Planner]:
-        """Of everything, or of some lines."""
+    def walk(
+        self, campaign: LoadedCampaign, only: Callable[[Want], bool] | None = None
+    ) -> tuple[tuple[Want, ...], Planner]:
+        """Of everything, or of some."""
         wants = shrink_wants(expand_campaign(campaign, self.models, self.pins, self.services), self.picture_scale)
-        wants = wants if only is None else tuple(w for w in wants if w.what == "speech" and w.address in only)
+        wants = wants if only is None else tuple(want for want in wants if only(want))
         planner = self.planner()
         for want in wants:
             planner.add(want)
@@ -316,15 +347,13 @@ def _walker(
     return _Walker(checked.models, pins, services, options.picture_scale, planner)
 
 
-def _spending(store: ObjectStore, campaign: str, wants: Sequence[Want]) -> Spending:
-    """Out of the purse that these wants are paid from."""
-    return spent_and_reserved(store, campaign, paid=any(w.service != "backlot" for w in wants))
-
-
-def _totals(checked: Checked, options: Options, spending: Spending, wants: Sequence[Want], planner: Planner) -> Totals:
+def _totals(
+    checked: Checked, options: Options, spending: Spending, wants: Sequence[Want], planner: Planner,
+    allowance: Allowance | None,
+) -> Totals:  # fmt: skip
+    limit = checked.loaded.spot.budget.credits if allowance is None else allowance.credits
     return totals_of(
-        wants, planner.actions, spent=spending.total,
-        budget=checked.loaded.spot.budget.credits + options.extra_credits,
+        wants, planner.actions, spent=spending.total, budget=limit + options.extra_credits,
         screen_seconds=str(Decimal(_screen_frames(checked)) / 24), spent_first=spending.total_of(again=False),
     )  # fmt: skip
 
@@ -383,10 +412,15 @@ def refuse_over_budget(plan: Plan) -> None:
     totals = plan.with_pictures or plan.totals  # speech that no picture can be paid for is not bought either
     spent_first = totals.spent if totals.spent_first is None else totals.spent_first
     first = totals.credits - totals.credits_again
-    too_many_first = first > max(first_limit(spot, plan.options) - spent_first, 0)
+    too_many_first = first > max(first_limit(spot, plan.options, plan.allowance) - spent_first, 0)
     if too_many_first or totals.credits > max(totals.budget - totals.spent, 0):
         held = f" ({spot.budget.reroll_reserve:.0%} is held for retakes)" if spot.budget.reroll_reserve else ""
         costs = "speech and pictures cost at least" if plan.is_speech else "the plan costs"
+        if plan.allowance is not None:
+            raise BudgetExceededError(
+                f"{costs} {totals.credits:,} credits; {plan.allowance.words()}{held}",
+                remedy="say --budget +N for this start, or raise the schedule's budget; nothing was bought",
+            )
         raise BudgetExceededError(
             f"{costs} {totals.credits:,} credits; {totals.budget:,} are allowed{held}, {totals.spent:,} are spent",
             remedy="raise budget.credits, ask for fewer takes, or say --budget +N",

@@ -54,7 +54,7 @@ class Shown:
         self._production = production
         plan = production.plan
         self._used = plan.totals.spent
-        self._limit = production.spot.budget.credits + plan.options.extra_credits
+        self._limit = plan.totals.budget
         scheduled = plan.scheduled
         self._warn_at = (scheduled.rules.budget.warn_at if scheduled is not None else None) or WARN_AT
         self._warned = self._used > self._warn_at * self._limit  # told before

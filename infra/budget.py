@@ -7,6 +7,7 @@ campaign's lease counts in memory. The head in the store is for other readers, a
 from __future__ import annotations
 
 import asyncio
+import datetime as dt
 from collections import Counter
 from dataclasses import replace
 from typing import Literal
@@ -19,6 +20,7 @@ from infra.errors import (
     ShotBudgetExceededError,
 )
 from infra.ledger import (
+    EVER,
     Account,
     Spending,
     TakeRecord,
@@ -28,6 +30,7 @@ from infra.ledger import (
     repair_ledger,
     reservation_name,
     spent_and_reserved,
+    spent_within,
     write_entry,
 )
 from infra.patience import keep_trying
@@ -126,7 +129,8 @@ class Budget:
 
     Not for two processes at once: the caller holds the campaign's lease. `paid` only says which purse `spending` tells
     of by default; every purchase goes to the purse of its own service. `first_limit` is what first takes may cost in
-    all, so that the rest stays for retakes; `shot_limit` is for the stills and takes of any one shot.
+    all, so that the rest stays for retakes; `shot_limit` is for the stills and takes of any one shot. What was reserved
+    before `since` counts towards no limit.
     """
 
     def __init__(
@@ -139,6 +143,7 @@ class Budget:
         first_limit: int | None = None,
         shot_limit: int | None = None,
         paid: bool = True,
+        since: dt.datetime | None = None,
     ) -> None:
         self.campaign = campaign
         self._store = store
@@ -147,6 +152,8 @@ class Budget:
         self._limit = limit
         self._first_limit = first_limit
         self._shot_limit = shot_limit
+        self._since = since
+        self._before: dict[bool, Spending] = {}
         self._purses: dict[bool, Purse] = {}
         self._opening = asyncio.Lock()
         self._highest: dict[tuple[str, str, str], int] = {}
@@ -165,7 +172,7 @@ class Budget:
         amount = intent.reserved_credits
         if purse.lost:
             raise LeaseHeldError(f"another process buys for {self.campaign}")
-        self._refuse_over(purse.spending, intent)
+        self._refuse_over(purse.spending, self._before[is_paid(intent.service)], intent)
         name = reservation_name(intent.key, intent.attempt)
         purse.hold(name, amount, account_of(intent))
         purse.changed()
@@ -178,20 +185,22 @@ class Budget:
             purse.changed()
             raise
 
-    def _refuse_over(self, now: Spending, intent: Intent) -> None:
+    def _refuse_over(self, now: Spending, before: Spending, intent: Intent) -> None:
         """The three limits, the widest first."""
         amount, account = intent.reserved_credits, account_of(intent)
+        total = now.total - before.total
 
         def words(total: int, limit: int) -> str:
             return f"{amount:,} credits more would make {total + amount:,} of {limit:,}"
 
-        if self._limit is not None and now.total + amount > self._limit:
+        if self._limit is not None and total + amount > self._limit:
+            held = now.total - now.spent
             raise BudgetExceededError(
-                f"{words(now.total, self._limit)} ({now.spent:,} spent, {now.total - now.spent:,} reserved)",
+                f"{words(total, self._limit)} ({total - held:,} spent, {held:,} reserved)",
                 remedy="--budget +N allows N more; or raise `budget.credits`, or ask for fewer takes.",
                 address=intent.address,
             )
-        first = now.total_of(again=False)
+        first = now.total_of(again=False) - before.total_of(again=False)
         if self._first_limit is not None and not intent.again and first + amount > self._first_limit:
             raise BudgetExceededError(
                 f"{words(first, self._first_limit)} for first takes; the rest is held for retakes",
@@ -200,7 +209,7 @@ class Budget:
             )
         if self._shot_limit is None or account.shot is None:
             return
-        used = now.total_of(shot=account.shot)
+        used = now.total_of(shot=account.shot) - before.total_of(shot=account.shot)
         if used + amount > self._shot_limit:
             raise ShotBudgetExceededError(
                 f"{words(used, self._shot_limit)} for shot {account.shot}",
@@ -267,11 +276,15 @@ class Budget:
         async with self._opening:
             if paid not in self._purses:
                 purse = Purse(self._store, self._clock, self.campaign, "paid" if paid else "play", self._limit)
-                spending = await asyncio.to_thread(self._read_ledger, paid)
+                spending, self._before[paid] = await asyncio.to_thread(self._read_ledger, paid)
                 purse.open(spending)
                 self._purses[paid] = purse
         return self._purses[paid]
 
-    def _read_ledger(self, paid: bool) -> Spending:
+    def _read_ledger(self, paid: bool) -> tuple[Spending, Spending]:
+        """All of it, and what was before `since`."""
         repair_ledger(self._store, self.campaign)
-        return spent_and_reserved(self._store, self.campaign, paid=paid)
+        if self._since is None:
+            return spent_and_reserved(self._store, self.campaign, paid=paid), Spending()
+        now, before = spent_within(self._store, self.campaign, EVER, (None, self._since), paid=paid)
+        return now, before

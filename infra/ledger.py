@@ -236,12 +236,31 @@ def repair_ledger(store: ObjectStore, campaign: str, keys: Iterable[str] = ()) -
     return missing
 
 
+Window = tuple[dt.datetime | None, dt.datetime | None]  # from and before; None is without end
+EVER: Window = (None, None)
+
+
 def spent_and_reserved(store: ObjectStore, campaign: str, *, paid: bool) -> Spending:
     """Totals of one purse. Open reservations are looked up in the take records, so a crash does not bend the figures.
 
     A reservation without an intent was never sent and counts nothing.
     """
+    return spent_within(store, campaign, EVER, paid=paid)[0]
+
+
+def spent_within(store: ObjectStore, campaign: str, *windows: Window, paid: bool) -> list[Spending]:
+    """The same for windows of time, by when a purchase was reserved: it is settled later, perhaps in another month."""
     entries = [e for e in read_entries(store, campaign) if e.paid is paid]
+    began = {(e.key, e.attempt): e.at for e in entries if e.kind == "reserve"}
+
+    def within(entry: LedgerEntry, window: Window) -> bool:
+        at = began.get((entry.key, entry.attempt), entry.at)
+        return (window[0] is None or at >= window[0]) and (window[1] is None or at < window[1])
+
+    return [_spending(store, campaign, [e for e in entries if within(e, window)]) for window in windows]
+
+
+def _spending(store: ObjectStore, campaign: str, entries: Sequence[LedgerEntry]) -> Spending:
     settled = [e for e in entries if e.kind == "settle"]
     open_keys = _open(entries)
     histories = read_histories(store, [key for key, _ in open_keys])

@@ -262,8 +262,9 @@ async def open_production(
             _vendors(plan, home, settings, clock, events) as (video, sound, limits),
         ):
             budget = Budget(
-                store, clock, plan.campaign, paid=plan.paid, limit=spot.budget.credits + plan.options.extra_credits,
-                first_limit=first_limit(spot, plan.options), shot_limit=spot.budget.per_shot,
+                store, clock, plan.campaign, paid=plan.paid, limit=plan.totals.budget,
+                first_limit=first_limit(spot, plan.options, plan.allowance), shot_limit=spot.budget.per_shot,
+                since=plan.allowance.since if plan.allowance else None,
             )  # fmt: skip
             for paid in {is_paid(want.service) for want in plan.wants}:
                 await budget.spending(paid=paid)  # opened before anything is settled, or that would count twice

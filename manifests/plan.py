@@ -13,6 +13,7 @@ from typing import Any, Literal, Protocol
 
 from pydantic import Field
 
+from manifests.allowance import Allowance
 from manifests.approvals import ReviewGates, Waiting, chosen_bytes
 from manifests.catalogue import ModelCard
 from manifests.digest import digest_json
@@ -90,10 +91,11 @@ class Options(Record):
     picture_scale: int = 1  # above 1 in rehearsals only: pictures are that many times smaller (manifests.tiny)
 
 
-def first_limit(spot: Spot, options: Options) -> int:
+def first_limit(spot: Spot, options: Options, allowance: Allowance | None = None) -> int:
     """What first takes may cost in all; what is left of the budget is for those that replace one. Credits that were
     added on the command line are for whatever is needed."""
-    return int(spot.budget.credits * (1 - spot.budget.reroll_reserve)) + options.extra_credits
+    first = int(spot.budget.credits * (1 - spot.budget.reroll_reserve))
+    return (first if allowance is None else min(first, allowance.credits)) + options.extra_credits
 
 
 class Totals(Record):
@@ -133,6 +135,8 @@ class Plan(Record):
     options: Options = Options()
     with_pictures: Totals | None = None  # a plan of the speech alone: what all of it comes to at the lengths now known
     scheduled: Resolved | None = None
+    allowance: Allowance | None = None  # of a schedule, in place of the spot's budget
+    left_out: tuple[str, ...] = ()  # films for which it did not suffice
 
     @property
     def digest(self) -> str:

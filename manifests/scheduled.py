@@ -197,7 +197,7 @@ class _Settling:
         return found
 
     def patch(self, params: Mapping[str, str]) -> Map:
-        """`override` with the rows of its tables in their place, and the gates of `approvals` as the review."""
+        """`override` with the rows of its tables in their place, the gates of `approvals` and the limit of `budget`."""
         entry = child(self._tree, "override")
         tree = entry[1] if entry is not None and isinstance(entry[1], Map) else Map(self._tree.where)
         tree = self._with_axes(tree, params)
@@ -206,12 +206,13 @@ class _Settling:
             for name in ("keyframes", "takes", "cut")
             if (gate := getattr(self._schedule.approvals, name)) is not None
         }
-        if not gates:
-            return tree
-        where = _place(self._tree, "approvals")
-        review = _placed(node_of({"review": gates}), where)
-        merged = merge(tree, review)
-        return merged if isinstance(merged, Map) else tree
+        budget = self._schedule.budget.per_run or self._schedule.budget.per_month
+        blocks: list[tuple[str, str, object]] = [("review", "approvals", gates)] if gates else []
+        blocks += [("budget", "budget", {"credits": budget.credits})] if budget is not None else []
+        for key, named, data in blocks:
+            merged = merge(tree, _placed(node_of({key: data}), _place(self._tree, named)))
+            tree = merged if isinstance(merged, Map) else tree
+        return tree
 
     def _cell(self, steps: tuple[str, ...], cell: TableCell) -> str | None:
         place = ".".join(steps)

@@ -15,7 +15,7 @@ import infra
 from infra.blobs import has_blob, put_blob, read_blob
 from infra.dailies import Page, page_of
 from infra.deliverables import film_name
-from infra.errors import ApprovalNeededError, QualityError, ShotrunnerError
+from infra.errors import ApprovalNeededError, BudgetExceededError, QualityError, ShotrunnerError
 from infra.ledger import spent_and_reserved
 from infra.media.poster import shrink_jpeg
 from infra.posters import Posters, make_posters
@@ -23,6 +23,7 @@ from infra.production import Production
 from infra.records import create_record
 from infra.selections import read_decisions
 from infra.state import StoreState, screened_of
+from manifests.allowance import left_out_words
 from manifests.approvals import Decisions, said_of_film
 from manifests.estimate import estimate_seconds
 from manifests.expand import Want
@@ -38,6 +39,7 @@ from manifests.walk import Numbered, Walk, circled_number, is_tie
 from tasks.policy import production_task
 
 TEMPLATES = Path(infra.__file__).parent / "templates"
+LEFT_OUT = "the others are delivered; say --budget +N for this start, or raise the schedule's budget"
 MANY_PICTURES, SMALL_WIDTH = 120, 320  # on one page: with more, each is smaller
 
 
@@ -47,6 +49,8 @@ async def wrap(slate: str, production: Production, finished: Sequence[Finished],
     for film in finished:
         if not film.ok:
             production.problems.append(_failed_checks(film))
+    if production.plan.left_out:
+        production.problems.append(BudgetExceededError(left_out_words(production.plan.left_out), remedy=LEFT_OUT))
     waiting = await asyncio.to_thread(_undecided, production, finished)
     production.problems += waiting.values()
     incomplete = await asyncio.to_thread(incomplete_films, production, finished)
