@@ -54,6 +54,8 @@ class FilmParts:
 
 def one_pass(film: FilmParts) -> list[str]:
     """The arguments, but for the file to write."""
+    if film.video.codec != "h264":
+        raise ValueError(f"a pass to {film.video.codec} is not written here")
     pictures = [s.take for s in film.shots] + ([film.card.file] if film.card else [])
     files = [*pictures, *(w.file for w in film.words), film.mix]
     graph = [*_shots(film), *_join(film), *_lay_over(film, len(pictures))]
@@ -90,19 +92,19 @@ def _shots(film: FilmParts) -> list[str]:
 
 
 def _join(film: FilmParts) -> list[str]:
-    """Dissolves first, each between two neighbours; then everything one after the other."""
+    """Dissolves first, each into what was dissolved before it; then everything one after the other."""
     chains: list[str] = []
     parts: list[str] = []
+    start = 0  # of the last part, in film frames
     for n, shot in enumerate(film.shots):
         frames = film.dissolves.get(shot.start)
         if not frames:
             parts.append(f"[shot{n}]")
+            start = shot.start
             continue
         # xfade begins with a frame that is all the earlier shot: one frame more, begun one frame before.
         last = parts.pop()
-        begun = shot.start - 1 - film.shots[n - 1].start
-        if last != f"[shot{n - 1}]":
-            raise ValueError("two dissolves in a row are not written here")
+        begun = shot.start - 1 - start
         chains.append(f"[shot{n}]tpad=start=1:start_mode=clone[late{n}]")
         chains.append(
             f"{last}[late{n}]xfade=transition=fade:duration={_seconds(frames + 1, film)}:"
