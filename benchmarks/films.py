@@ -35,11 +35,15 @@ RATIOS = {"16:9": "youtube-instream", "9:16": "meta-reels"}
 def write_matrix(root: Path) -> Path:
     """The matrix of the examples with two values on each axis: 16 variants, 16 files, 12 clips."""
     matrix = yaml.safe_load((root / "winter-15s.yaml").read_text())
-    axes, graphics_ = matrix["variants"]["axes"], matrix["graphics"]
+    axes = matrix["variants"]["axes"] | {"ratio": list(RATIOS)}
+    # the copy table has words for all of them, so they stay in the axes
+    others = [(name, value) for name, values in axes.items() for value in values[2:]]
+    excluded = [{name: value["id"] if isinstance(value, dict) else value} for name, value in others]
     matrix["name"] = "finishing-matrix"
-    matrix["variants"] = {"axes": {**{name: axes[name][:2] for name in axes}, "ratio": list(RATIOS)}, "limit": 16}
+    matrix["variants"] = {"axes": axes, "exclude": excluded, "limit": 16}
     matrix["deliver"] = [{"profile": profile, "ratio": ratio} for ratio, profile in RATIOS.items()]
-    graphics_["captions"]["burn"] = [name for name in graphics_["captions"]["burn"] if name in RATIOS.values()]
+    captions = matrix["graphics"]["captions"]
+    captions["burn"] = [name for name in captions["burn"] if name in RATIOS.values()]
     manifest = root / "finishing-matrix.yaml"
     manifest.write_text(yaml.safe_dump(matrix, sort_keys=False, allow_unicode=True))
     return manifest
