@@ -14,7 +14,7 @@ import cyclopts
 from cyclopts import Parameter, validators
 from pydantic import ValidationError
 
-from flows import cli_costs, cli_deliver, cli_infra, cli_plan, cli_schedule, cli_words, views
+from flows import cli_costs, cli_deliver, cli_infra, cli_plan, cli_schedule, cli_store, cli_words, views
 from flows.checking import check_manifest, refuse_words_that_do_not_fit
 from flows.cli_plan import AnyManifest, Json, Manifest, Rebuy, Set
 from flows.cli_words import UsageError as ShotrunnerUsageError
@@ -285,7 +285,7 @@ def models(*, json: Json = False) -> int:
 
 for _command in (*cli_plan.COMMANDS, *cli_words.COMMANDS, *cli_costs.COMMANDS, *cli_deliver.COMMANDS):
     app.command(_command)
-for _group in (*cli_schedule.COMMANDS, *cli_infra.COMMANDS):
+for _group in (*cli_schedule.COMMANDS, *cli_store.COMMANDS, *cli_infra.COMMANDS):
     app.command(_group)
 
 
@@ -299,7 +299,7 @@ def doctor(*, json: Json = False) -> int:
 
     Exit: 0 all is well; 6 something is not.
     """
-    from flows.examination import examine, finding_lines
+    from flows.doctor import examine, finding_lines
     from flows.prepare import absolute_store
     from flows.unknowns import find_lost, find_unknowns, lost_lines, unknown_lines
     from infra.settings import read_settings

@@ -17,7 +17,7 @@ from command import Shotrunner
 from projects import Project
 
 import infra.media.typeface
-from flows.examination import MOST_SECONDS_OFF
+from flows.doctor import MOST_SECONDS_OFF
 
 pytestmark = pytest.mark.usefixtures("examples")
 
