@@ -61,8 +61,6 @@ sound:
     language: ${locale}
     fit: {max_speedup: 1.05, otherwise: extend}
     lines: [{id: line, at: pour, offset: 0.25, text: "${copy.line}"}]
-graphics:
-  captions: {burn: [youtube-instream]}
 deliver:
   - {profile: youtube-instream, ratio: "16:9"}
 budget: {credits: 500}
@@ -223,7 +221,6 @@ def test_a_film_that_its_placement_does_not_take_is_refused_before_pictures(
     runs: list[list[str]] = []
     monkeypatch.setattr("flows.apply.run_flow", run_on_paper(slow, runs))
     slow.change("profile: youtube-instream", "profile: youtube-bumper")
-    slow.change("burn: [youtube-instream]", "burn: [youtube-bumper]")
     slow.change("duration: 1\n", "duration: 3.5\n")
     answer = shotrunner("run", "film.yaml")
     assert answer.code == 2
