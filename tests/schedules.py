@@ -98,12 +98,19 @@ def write_scheduled(root: Path, environment: Mapping[str, str], schedule: str = 
 
 @contextmanager
 def backlot_of(project: Project, latency: float = 1.0) -> Iterator[str]:
-    """The vendor, apart from every worker. Its URL."""
+    """The vendor, apart from every worker, with its books where the project's helpers look. Its URL."""
+    with backlot_at(project.root / ".shotrunner", latency) as url:
+        yield url
+
+
+@contextmanager
+def backlot_at(folder: Path, latency: float = 1.0) -> Iterator[str]:
+    folder.mkdir(exist_ok=True)
     port = free_port()
-    words = ["backlot", "--port", str(port), "--folder", str(project.root / ".shotrunner" / "backlot")]
+    words = ["backlot", "--port", str(port), "--folder", str(folder / "backlot")]
     child = Child(
         [sys.executable, "-m", "flows.cli", *words, "--latency", str(latency)],
-        project.root / "backlot.log", clean(), cwd=project.root,
+        folder / "backlot.log", clean(), cwd=folder,
     )  # fmt: skip
     try:
         wait_until(lambda: "backlot at" in child.words(), "the backlot", 30)
