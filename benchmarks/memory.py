@@ -100,7 +100,8 @@ class Watch:
         sizes = {line.split(":")[0]: int(line.split()[1]) * 1024 for line in status.splitlines() if "kB" in line}
         if "VmHWM" not in sizes or not words:
             return 0
-        label = name_program([word.decode(errors="replace") for word in words])
+        called = status.partition("Name:")[2].partition("\n")[0].strip()
+        label = name_program([word.decode(errors="replace") for word in words], called)
         self._known[pid, started] = label
         self._most[pid, started, label] = max(self._most.get((pid, started, label), 0), sizes["VmHWM"])
         return sizes["VmRSS"]
@@ -115,13 +116,16 @@ def _processes() -> Iterator[tuple[int, int, str]]:
                 yield int(entry.name), int(told[1]), told[19]
 
 
-def name_program(words: list[str]) -> str:
-    """What a person would call it: the program, the module or script of a Python, and the step of a media step."""
+def name_program(words: list[str], called: str) -> str:
+    """What a person would call it: the program, the module or script of a Python, and the step of a media step, which
+    is `called` after it when it was forked."""
     program = Path(words[0]).name
     if not program.startswith("python"):
         return program
     if "-m" in words[:-1]:
         module = words[words.index("-m") + 1]
+        if "--serve" in words:
+            return "python -m infra.media --serve" if called.startswith("python") else f"step {called}"
         if module == "infra.media":  # its job lies in a folder called after the step
             return f"step {Path(words[-1]).parent.name.partition('-')[0]}"
         return f"python -m {module}"

@@ -33,8 +33,9 @@ from infra.blobs import blob_file, put_blob
 from infra.clock import SystemClock
 from infra.events import Events
 from infra.media.ffmpeg import find_ffmpeg, run_ffmpeg
+from infra.media.forks import StepForks
 from infra.media.probe import probe_video
-from infra.runners.local import LocalRunner
+from infra.runners.local import InForks, LocalRunner
 from infra.steps import StepRunner
 from infra.storage import open_store
 from manifests.catalogue import Profile
@@ -116,7 +117,8 @@ class Room:
         """Every step but the clips that are there already is made again."""
         shutil.rmtree(self.work / "store" / "v1" / "steps", ignore_errors=True)
         cores = len(os.sched_getaffinity(0))
-        runner = LocalRunner(self.store, self.work / "steps", cores)
+        self._forks = StepForks()
+        runner = LocalRunner(self.store, self.work / "steps", cores, InForks(self._forks))
         steps = StepRunner(self.store, SystemClock(), Events(_quiet), runner)
         self._production = SimpleNamespace(steps=steps, shown={})
 
@@ -142,6 +144,7 @@ class Room:
             "", self._production, clips=clips, joins=joins, overlays=overlays, frames=frames, profile=self.profile,
             ratio=RATIO,
         )  # fmt: skip
+        self._forks.close()  # so that what it took is counted
         return self.file(made.files["picture.mp4"])
 
 

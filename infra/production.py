@@ -32,13 +32,14 @@ from infra.lease import HeldLease, acquire_patiently, acquire_when_free
 from infra.ledger import is_paid
 from infra.limits import follow_limits, slots_of
 from infra.machine import free_bytes, steps_at_once, usable_cores
+from infra.media.forks import StepForks
 from infra.providers.base import AccountLimits, MediaInput, VideoProvider
 from infra.providers.runway import RunwayProvider
 from infra.records import read_record
 from infra.run_events import RunEvents, read_run_events
 from infra.run_log import RunLog
 from infra.runners import open_runner
-from infra.runners.local import Shelf, perform_in_child
+from infra.runners.local import InForks, Shelf
 from infra.selections import read_gates
 from infra.settings import ELEVENLABS_URL, RUNWAY_URL, Settings
 from infra.state import StoreState
@@ -324,15 +325,18 @@ async def _steps(
 ) -> AsyncIterator[StepRunner]:
     """Opened before anything is bought: where no step can be made, nothing is worth buying."""
     name, address = console.media_runner or settings.media_runner, settings.dask_address
-    perform = Shelf(console.shelf) if console.shelf is not None else perform_in_child
-    async with open_runner(name, store, clock, work, media_jobs(settings), address=address, perform=perform) as runner:
-        if name != "local":
-            console.events.emit("media", runner=name, address=address)
-        steps = StepRunner(store, clock, console.events, runner)
-        try:
-            yield steps
-        finally:
-            await steps.cancel()
+    with contextlib.closing(StepForks()) as forks:
+        forked = InForks(forks)
+        perform = Shelf(console.shelf, forked) if console.shelf is not None else forked
+        jobs = media_jobs(settings)
+        async with open_runner(name, store, clock, work, jobs, address=address, perform=perform) as runner:
+            if name != "local":
+                console.events.emit("media", runner=name, address=address)
+            steps = StepRunner(store, clock, console.events, runner)
+            try:
+                yield steps
+            finally:
+                await steps.cancel()
 
 
 def _counters(production: Production) -> Counters:

@@ -58,11 +58,7 @@ async def run_step_process(
     """
     import asyncio  # here: a step's own process imports this module for the table, and pays for every import
 
-    if name not in STEPS:
-        raise KeyError(name)
-    job = out / "_job.json"
-    told: dict[str, Any] = {"step": name, "params": params, "inputs": {k: str(v) for k, v in inputs.items()}}
-    job.write_text(json.dumps(told | {"out": str(out), "parent": os.getpid()}))
+    job = write_job(name, params, inputs, out, parent=os.getpid())
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-P",  # the working folder may hold another package called infra
@@ -84,6 +80,16 @@ async def run_step_process(
                 os.killpg(process.pid, signal.SIGKILL)
             await process.wait()
     return read_outcome(name, out, process.returncode, stderr)
+
+
+def write_job(name: str, params: Mapping[str, Any], inputs: Mapping[str, Path], out: Path, **more: Any) -> Path:
+    """What the step's process reads. Raises KeyError when there is no such step."""
+    if name not in STEPS:
+        raise KeyError(name)
+    told = {"step": name, "params": params, "inputs": {k: str(v) for k, v in inputs.items()}, "out": str(out)}
+    job = out / "_job.json"
+    job.write_text(json.dumps(told | more))
+    return job
 
 
 def read_outcome(name: str, out: Path, status: int | None, stderr: bytes) -> StepOutcome:
