@@ -189,7 +189,7 @@ def test_a_missing_bucket_is_no_missing_object(s3_environment: S3Server, tmp_pat
         lambda: store.delete("k"),
     ]
     for call in calls:
-        with pytest.raises(errors.StoreError, match="aws s3 mb s3://nobody-made-this") as raised:
+        with pytest.raises(errors.StoreError, match="infra bootstrap --store s3://nobody-made-this") as raised:
             call()
         assert type(raised.value) is errors.StoreError
 
