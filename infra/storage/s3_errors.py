@@ -64,7 +64,8 @@ def explain_answer(error: aws.ClientError, what: str, url: str) -> errors.StoreE
 
 def no_bucket(url: str, request_id: str | None = None) -> errors.StoreError:
     bucket = url.removeprefix("s3://").partition("/")[0]
-    remedy = f"Make it (`shotrunner infra bootstrap --store {url}`), or correct SHOTRUNNER_STORE, AWS_ENDPOINT_URL_S3 or AWS_REGION."
+    make = f"shotrunner infra bootstrap --store {url}"
+    remedy = f"Make it (`{make}`), or correct SHOTRUNNER_STORE, AWS_ENDPOINT_URL_S3 or AWS_REGION."
     return errors.StoreError(f"there is no bucket {bucket!r}", remedy=remedy, request_id=request_id)
 
 
