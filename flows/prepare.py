@@ -12,6 +12,7 @@ from pathlib import Path
 from flows.allowing import Purse, money_notices, what_fits
 from flows.checking import Checked, check_manifest, relative
 from flows.heard import Heard, Stage, hear, lengthen_checked
+from flows.marks import NO_MARKS, Marks, write_marks
 from infra.blobs import put_blob
 from infra.clock import Clock, SystemClock
 from infra.errors import (
@@ -87,6 +88,7 @@ class Prepared:
     written: Checked
     stage: Stage = "next"
     heard: Heard | None = None  # None: no line makes its shot longer
+    marks: Marks = NO_MARKS  # of a schedule's start: in the plan already, and written when it is applied
 
     @property
     def home(self) -> Path:
@@ -442,8 +444,9 @@ def refuse_over_budget(plan: Plan) -> None:
 
 def store_inputs(prepared: Prepared, *, lock_beside: bool = True) -> str:
     """Puts manifest, lock, files and plan where any machine can read them; returns the plan's digest. Writes the lock
-    beside the manifest first, but for a rehearsal. Raises StoreError."""
+    beside the manifest first, but for a rehearsal, and what a schedule decides about takes. Raises StoreError."""
     checked, plan, store = prepared.checked, prepared.plan, prepared.store
+    write_marks(store, plan.campaign, prepared.marks)
     text = format_lock(prepared.lock).encode()
     if lock_beside:
         place_file(lock_path(checked.campaign.path), digest_bytes(text), lambda: text, remedy=LOCK_REMEDY)

@@ -11,18 +11,23 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from flows.heard import Stage
-from flows.prepare import Prepared, absolute_store, make_plan
+from flows.marks import marks_of
+from flows.prepare import Prepared, absolute_store, make_plan, replan
 from infra.clock import Clock, SystemClock
 from infra.errors import PreconditionFailedError, ShotrunnerError
+from infra.lease import who_holds
 from infra.process import this_process
 from infra.records import create_record, read_record
 from infra.runs import list_runs
 from infra.settings import Settings, read_settings
+from infra.state import StoreState
 from infra.storage import open_store
 from infra.storage.base import ObjectStore
+from manifests.diagnostics import ManifestError
 from manifests.naming import parse_start_key, start_key, start_prefix
 from manifests.occurrences import NoOccurrenceError, Occurrence, occurrence_on, occurrences
 from manifests.plan import Options
+from manifests.retakes import MarkedState
 from manifests.schedule import Schedule
 from manifests.scheduled import LoadedSchedule, Resolved, read_schedule, resolve_schedule
 from manifests.starting import Past, Start, StartRecord, decide_start
@@ -85,7 +90,34 @@ def prepare_scheduled(
         loaded.manifest, accepted=accepted, options=options, settings=settings, clock=clock, scheduled=resolved,
         stage=stage,
     )  # fmt: skip
-    return Planned(loaded, occurrence, resolved, prepared, begun)
+    prepared = _marked(prepared, resolved, occurrence, clock or SystemClock())
+    notices = (*_settled_before(begun, loaded, occurrence), *prepared.marks.notes)
+    return Planned(loaded, occurrence, resolved, prepared, begun, notices)
+
+
+def _marked(prepared: Prepared, resolved: Resolved, occurrence: Occurrence, clock: Clock) -> Prepared:
+    """With what the start decides about takes, as if it were written already."""
+    store = prepared.store
+    whole = replan(prepared, StoreState(store, clock), stage="all") if prepared.plan.is_speech else prepared
+    marks = marks_of(whole.plan, whole.planner, resolved, occurrence, clock.now())
+    if not marks.selections:
+        return replace(prepared, marks=marks)
+    state = MarkedState(StoreState(store, clock), marks.selections)
+    return replace(replan(prepared, state, [marks.said] if marks.said else []), marks=marks)
+
+
+def _settled_before(begun: StartRecord | None, loaded: LoadedSchedule, occurrence: Occurrence) -> list[str]:
+    """What has changed since the start was begun counts for later ones only; people are told so."""
+    if begun is None:
+        return []
+    try:
+        now = resolve_schedule(loaded, occurrence)
+    except ManifestError:
+        now = None
+    settled = begun.scheduled
+    same = now is not None and (now.params, now.patch, now.rules) == (settled.params, settled.patch, settled.rules)
+    when = f"{begun.at:%Y-%m-%d %H:%M} UTC"
+    return [] if same else [f"the schedule or its tables have changed since {when}: what was settled then stands"]
 
 
 def plan_next(path: Path, *, overrides: Sequence[str] = (), options: Options | None = None, stage: Stage) -> Prepared:
@@ -127,27 +159,16 @@ def past_starts(store: ObjectStore, schedule: str, campaign: str, clock: Clock |
     instants = sorted(parse_start_key(info.key)[1] for info in store.list(start_prefix(schedule)))
     runs = [r for r in list_runs(store, campaign) if r.scheduled is not None and r.scheduled.name == schedule]
     runs = [r for r in runs if not r.speech_only or r.exit_code]  # after speech that went well, the films are to come
-    alive = campaign_is_held(store, campaign, clock or SystemClock())
+    held = who_holds(store, clock or SystemClock(), campaign)
     found = []
     for instant in instants:
         own = [r for r in runs if r.scheduled is not None and r.scheduled.instant == instant]
         last = own[-1] if own else None
-        found.append(Past(instant, False, last.exit_code if last else None, last.run_id if last else ""))
-    if found and alive:
-        found[-1] = replace(found[-1], running=True)
+        code, run = (last.exit_code, last.run_id) if last else (None, "")
+        found.append(Past(instant, exit_code=code, run=run))
+    if found and held:
+        found[-1] = replace(found[-1], running=True, elsewhere=held == "elsewhere")
     return found
-
-
-def campaign_is_held(store: ObjectStore, campaign: str, clock: Clock) -> bool:
-    """Whether a run of the campaign works at this moment."""
-    from infra.errors import LeaseHeldError
-    from infra.lease import refuse_if_held
-
-    try:
-        refuse_if_held(store, clock, campaign)
-    except LeaseHeldError:
-        return True
-    return False
 
 
 def decide(planned: Planned, clock: Clock | None = None, *, by_hand: bool = False) -> Start:

@@ -11,6 +11,7 @@ import datetime as dt
 import threading
 import uuid
 from collections.abc import Callable
+from typing import Literal
 
 from infra import errors
 from infra.clock import Clock
@@ -104,6 +105,15 @@ def refuse_if_held(store: ObjectStore, clock: Clock, name: str) -> None:
     lease = read_record(store, lease_key(name), Lease)
     if lease is not None and _holds(lease, clock.now(), identity) and lease.host == identity.host:
         raise _held_by(lease, clock.now(), identity)
+
+
+def who_holds(store: ObjectStore, clock: Clock, name: str) -> Literal["", "here", "elsewhere"]:
+    """A living process of this host, or perhaps one of another: until its lease runs out nobody here can know."""
+    identity = this_process()
+    lease = read_record(store, lease_key(name), Lease)
+    if lease is None or not _holds(lease, clock.now(), identity):
+        return ""
+    return "here" if lease.host == identity.host else "elsewhere"
 
 
 def living_leases(store: ObjectStore, clock: Clock, *, identity: ProcessIdentity | None = None) -> list[str]:

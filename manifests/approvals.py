@@ -55,6 +55,7 @@ class Decisions(Record):
     person: str
     at: dt.datetime
     words: tuple[Word, ...]
+    silence: bool = False  # nobody spoke: a schedule's deadline passed, and it says what that means
 
     @property
     def digest(self) -> str:
@@ -99,11 +100,18 @@ class ReviewGates:
         if gate is None or self.auto:
             return None
         name = GATES[what]
+        if what != "film" and sha256 is not None and self._by_silence(target) == sha256:
+            return None
         persons, roles = self._standing(gate, target, sha256)
         refused = next((by for by, decision in roles.items() if decision == "reject"), "")
         if sha256 is not None and not refused and len(persons) >= gate.needed:
             return None
         return Waiting(name, gate.by, gate.needed, persons, refused if what == "film" else "")
+
+    def _by_silence(self, target: str) -> str | None:
+        """What a passed deadline chose. Never asked of a film: nobody's silence passes one."""
+        words = [word for record in self.said if record.silence for word in record.words if word.target == target]
+        return words[-1].sha256 if words else None
 
     def _standing(self, gate: Gate, target: str, sha256: str | None) -> tuple[tuple[str, ...], dict[str, str]]:
         """Who says yes to these bytes, and each role's last word on them. A person's later yes to another take takes
@@ -111,7 +119,7 @@ class ReviewGates:
         yes: dict[str, str] = {}
         roles: dict[str, str] = {}
         for record in sorted(self.said, key=lambda r: r.at):
-            if record.by not in gate.by and record.person not in gate.by:
+            if record.silence or (record.by not in gate.by and record.person not in gate.by):
                 continue
             for word in record.words:
                 if word.target != target:

@@ -61,7 +61,7 @@ def occurrences(schedule: Schedule, since: dt.datetime) -> Iterator[Occurrence]:
     waiting: list[tuple[dt.datetime, dt.datetime]] = []
     last: dt.datetime | None = None
     for wall in _wall_times(when.cron, first):
-        instant = _instant(wall, zone)
+        instant = as_instant(wall, zone)
         while waiting and waiting[0][0] < instant - _LONGEST_GAP:
             found = heapq.heappop(waiting)
             if found[0] >= since and found[0] != last:
@@ -113,7 +113,8 @@ def _wall_times(cron: str, after: dt.datetime) -> Iterator[dt.datetime]:
     return iter(CronSim(cron, after - dt.timedelta(seconds=1)))
 
 
-def _instant(wall: dt.datetime, zone: zoneinfo.ZoneInfo) -> dt.datetime:
+def as_instant(wall: dt.datetime, zone: zoneinfo.ZoneInfo) -> dt.datetime:
+    """UTC of a wall time; of one that comes twice, the first."""
     found = wall.replace(tzinfo=zone).astimezone(dt.UTC)
     if found.astimezone(zone).replace(tzinfo=None) != wall:  # the clock passes over it
         found = wall.replace(tzinfo=zone, fold=1).astimezone(dt.UTC)

@@ -29,10 +29,11 @@ class StartRecord(Record):
 
 @dataclass(frozen=True)
 class Past:
-    """A start that was begun before. `ended` without an exit code is a run that was killed."""
+    """A start that was begun before. Without an exit code no run of it has ended: it works, or was killed."""
 
     instant: dt.datetime
     running: bool = False
+    elsewhere: bool = False  # on a machine that may be dead: its lease has not run out
     exit_code: int | None = None  # of its last run that ended
     run: str = ""  # id of that run
 
@@ -67,17 +68,22 @@ def decide_start(
     if occurrence.skipped:
         return Start("skipped", f"{occurrence.date} is in {occurrence.skipped}")
     own = next((p for p in past if p.instant == occurrence.instant), None)
-    if own is not None and own.running:
+    if own is not None and own.running and not by_hand:
+        if own.elsewhere:
+            return Start("start", "waits to see whether its run on another machine lives", waits=True)
         return Start("skipped", "this start is under way already")
     if own is not None and own.done and not by_hand:
         return Start("skipped", f"this start is done: run {own.run}")
     if not by_hand and own is None and (late := _too_late(schedule, occurrence, now)):
         return Start("missed", late)
-    others = tuple(p.instant for p in past if p.running and p.instant != occurrence.instant)
+    working = [p for p in past if p.running and p.instant != occurrence.instant]
+    others = tuple(p.instant for p in working)
     if not others or by_hand:
         return Start("start", "goes on" if own is not None else "")
     told = ", ".join(f"{instant:%Y-%m-%d %H:%M} UTC" for instant in others)
     if schedule.overlap == "skip":
+        if all(p.elsewhere for p in working):
+            return Start("start", f"unless the run of {told} lives: its lease decides")
         return Start("skipped", f"the run of {told} still goes on (overlap: skip)")
     if schedule.overlap == "queue":
         return Start("start", f"waits for the run of {told}", waits=True)
