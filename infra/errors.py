@@ -18,7 +18,7 @@ ShotrunnerError                     fixed summary + detail + remedy, exit code
 │   └── ProgramMissingError         ffmpeg or another program is not there             6
 ├── StoreError                      the store                                          6
 │   ├── NotFoundError  PreconditionFailedError  ConflictError  IntegrityError
-│   └── AccessDeniedError  StoreFullError  StoreUnavailableError (transient)
+│   └── AccessDeniedError  StoreFullError  UnfitStoreError  StoreUnavailableError (transient)
 ├── PortInUseError                                                                     6
 ├── ClusterError                    no place for media steps, or none that is fit      6
 └── VendorError                     anything a vendor answered, or failed to           6
@@ -194,6 +194,10 @@ class AccessDeniedError(StoreError):
 
 class StoreFullError(StoreError):
     summary = "the store is full"
+
+
+class UnfitStoreError(StoreError):
+    summary = "nothing may be bought into this store"
 
 
 class StoreUnavailableError(StoreError):

@@ -28,6 +28,7 @@ from infra.console import RunConsole
 from infra.counters import Counters
 from infra.errors import LeaseHeldError, NotFoundError, ShotrunnerError, StalePlanError
 from infra.events import Events
+from infra.fitness import require_fit_store
 from infra.lease import HeldLease, acquire_patiently, acquire_when_free
 from infra.ledger import is_paid
 from infra.limits import follow_limits, slots_of
@@ -248,6 +249,7 @@ async def open_production(
     events = console.events
     home = home_of(store_url, console)
     store = open_store(store_url, home.parent)
+    await asyncio.to_thread(require_fit_store, store, clock, public=settings.public_store)
     plan = read_plan(store, plan_digest)
     spot, brand = plan.read_spot(), plan.read_brand()
     models = load_models()

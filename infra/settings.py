@@ -32,6 +32,8 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(frozen=True, extra="ignore", populate_by_name=True, env_ignore_empty=True)
 
     store: str = Field(default=".shotrunner/store", validation_alias=AliasChoices("SHOTRUNNER_STORE", "store"))
+    # Strangers may read the bucket, and that is meant
+    public_store: bool = Field(default=False, validation_alias=AliasChoices("SHOTRUNNER_PUBLIC_STORE", "public_store"))
     # Either key may be a reference to where it is kept (infra.keys); then it may stand in the file, too
     runway_key: SecretStr | None = Field(default=None, validation_alias="RUNWAYML_API_SECRET")
     runway_url: str | None = Field(default=None, validation_alias=AliasChoices("RUNWAYML_BASE_URL", "runway_url"))

@@ -30,6 +30,7 @@ HELP = REPO / "tests" / "golden" / "help"
 # README first: the others go on in the project that it makes.
 DOCUMENTS = ["README.md", *sorted(str(p.relative_to(REPO)) for p in (REPO / "docs").glob("*.md"))]
 COMMANDS = [name for name in app if not name.startswith("-")]
+SUBCOMMANDS = [f"{name} {sub}" for name in COMMANDS for sub in app[name] if not sub.startswith("-")]
 # Not run here, and where they are run instead.
 ELSEWHERE = {
     "make demo": "minutes of work: the same film is made by the tests of runs, and by hand before a release",
@@ -187,7 +188,9 @@ def table(document: str, heading: str) -> dict[str, str]:
 
 
 def help_of(command: str) -> str:
-    return inspect.cleandoc(str(app[command].help))
+    name, *sub = command.split()
+    found = app[name][sub[0]] if sub else app[name]
+    return inspect.cleandoc(str(found.help))
 
 
 def test_readme_lists_the_commands_as_they_say_themselves() -> None:
@@ -208,7 +211,7 @@ def test_readme_lists_the_exit_codes() -> None:
     assert {int(code) for code in table("README.md", "Exit codes")} == exit_codes()
 
 
-@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("command", [*COMMANDS, *SUBCOMMANDS])
 def test_help_has_an_example_and_exit_codes(command: str) -> None:
     paragraphs = help_of(command).split("\n\n")
     (example,) = [p for p in paragraphs if p.startswith("Example: ")]
@@ -220,7 +223,7 @@ def test_help_has_an_example_and_exit_codes(command: str) -> None:
 # --- help, as it is printed ---
 
 
-@pytest.mark.parametrize("command", ["", *COMMANDS])
+@pytest.mark.parametrize("command", ["", *COMMANDS, *SUBCOMMANDS])
 def test_golden_help(command: str) -> None:
     # in a process of its own: the width of a terminal is remembered by whoever printed first
     environment = {k: v for k, v in os.environ.items() if k not in ("FORCE_COLOR", "TERM", "NO_COLOR")}
@@ -229,7 +232,7 @@ def test_golden_help(command: str) -> None:
         env={**environment, "COLUMNS": "100"}, cwd=REPO, capture_output=True, text=True, check=False,
     )  # fmt: skip
     told = "".join(f"{line.rstrip()}\n" for line in answer.stdout.splitlines())
-    golden = HELP / f"{command or 'shotrunner'}.txt"
+    golden = golden_of(command)
     if os.environ.get("REFRESH_GOLDEN"):
         golden.parent.mkdir(parents=True, exist_ok=True)
         golden.write_text(told)
@@ -239,8 +242,12 @@ def test_golden_help(command: str) -> None:
     assert told == golden.read_text(), f"if this is meant: {refresh}"
 
 
+def golden_of(command: str) -> Path:
+    return HELP / f"{command.replace(' ', '-') or 'shotrunner'}.txt"
+
+
 def test_no_golden_help_is_left_over() -> None:
-    assert {path.stem for path in HELP.iterdir()} == {"shotrunner", *COMMANDS}
+    assert set(HELP.iterdir()) == {golden_of(command) for command in ("", *COMMANDS, *SUBCOMMANDS)}
 
 
 # --- docs/manifest.md against the models ---

@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import contextlib
 import datetime as dt
+import functools
 import hashlib
 import io
 import os
@@ -92,9 +93,22 @@ class S3Store:
         """For what examines the server itself; what keeps bytes goes through the store."""
         return self._client
 
+    @functools.cached_property
+    def _sends_once(self) -> S3Client:
+        """A deletion that is sent again unasked may meet what has come since: equal bytes have equal tags."""
+        config = (self._client.meta.config or Config()).merge(Config(retries={"total_max_attempts": 1}))
+        meta = self._client.meta
+        return boto3.session.Session().client(
+            "s3", endpoint_url=meta.endpoint_url, region_name=meta.region_name, config=config
+        )
+
     @property
     def bucket(self) -> str:
         return self._bucket
+
+    @property
+    def prefix(self) -> str:
+        return self._prefix
 
     def full_key(self, key: str) -> str:
         """With the store's prefix, as the bucket knows it."""
@@ -328,9 +342,7 @@ class S3Store:
             )  # fmt: skip
 
     def end_uploads(self, before: dt.datetime, *, dry: bool = False) -> int:
-        pages = self._client.get_paginator("list_multipart_uploads").paginate(
-            Bucket=self._bucket, Prefix=self._prefix
-        )
+        pages = self._client.get_paginator("list_multipart_uploads").paginate(Bucket=self._bucket, Prefix=self._prefix)
         with s3_failures("listing unfinished uploads", self.url):
             found = [u for page in pages for u in page.get("Uploads", []) if _utc(u["Initiated"]) < before]
             for upload in [] if dry else found:
@@ -346,10 +358,9 @@ class S3Store:
         try:
             if if_match is not None and self.head(key).version.tag != if_match:  # some servers do not look themselves
                 raise errors.PreconditionFailedError(f"{key} in {self.url} has changed since it was read")
+            client = self._client if if_match is None else self._sends_once
             with s3_failures(key, self.url):
-                self._client.delete_object(
-                    Bucket=self._bucket, Key=self._prefix + key, **_any(self._dressed(condition))
-                )
+                client.delete_object(Bucket=self._bucket, Key=self._prefix + key, **_any(self._dressed(condition)))
         except errors.NotFoundError:
             return
 
