@@ -24,8 +24,8 @@ from infra.clock import SystemClock
 from infra.console import CONSOLE, RunConsole
 from infra.deliverables import find_deliverable
 from infra.errors import BudgetExceededError, RightsError, ShotrunnerError, StoppedError
-from infra.keys import named_variables
 from infra.fitness import require_fit_store
+from infra.keys import named_variables
 from infra.lease import refuse_if_held
 from infra.media.ffmpeg import find_ffmpeg
 from infra.orchestrator import PrefectServer, require_server
