@@ -34,6 +34,7 @@ from flows.apply import finished_films, pictures_after, refuse_gates, refuse_wha
 from flows.campaign import INTERRUPTED, Ended, produce_plan
 from flows.costs import refuse_unexplained
 from flows.prepare import Prepared, refuse_drift, refuse_over_budget, store_inputs
+from flows.reminding import look_again
 from flows.scheduling import Planned, begin_scheduled, decide, find_occurrence, prepare_scheduled
 from flows.stopping import Stop, state_after, stoppable
 from infra.attempts import begin_attempt
@@ -64,7 +65,8 @@ async def produce_scheduled(schedule: str, store: str, occurrence: str | None = 
         with tempfile.TemporaryDirectory(prefix="shotrunner-") as folder:
             try:
                 found = await asyncio.to_thread(_find, schedule, store, occurrence, Path(folder))
-                return await _produce(found, stop)
+                state = await _produce(found, stop)
+                return await _plan_next_look(found, state, {"schedule": schedule, "store": store})
             except LeaseHeldError as held:  # of a machine elsewhere, which lives
                 return _skipped(slate("schedule", schedule[:12]), Start("skipped", held.detail))
             except (ShotrunnerError, ManifestError) as error:
@@ -216,6 +218,16 @@ def _state_of(ended: Ended | None, stop: Stop) -> State[Any]:
         return State(type=StateType.COMPLETED, message=ended.told)
     name = NEEDS_APPROVAL if code == ApprovalNeededError.exit_code else "Failed"
     return State(type=StateType.FAILED, name=name, message=f"exit {code}: {ended.told}")
+
+
+async def _plan_next_look(found: Found, state: State[Any], parameters: dict[str, str]) -> State[Any]:
+    """Where people are waited for, and the schedule says until when."""
+    deployment = found.flow_run.deployment_id
+    if state.name == NEEDS_APPROVAL and deployment is not None:
+        schedule = await asyncio.to_thread(read_schedule, found.path)
+        told = await look_again(deployment, parameters, schedule.schedule, found.occurrence, SystemClock().now())
+        state.message = f"{state.message}; {told}" if told else state.message
+    return state
 
 
 def _failed(error: ShotrunnerError | ManifestError) -> State[Any]:

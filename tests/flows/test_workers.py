@@ -50,7 +50,8 @@ class Farm:
         self._folder, self.workers = folder, list[Worker]()
         self._env = {"RUNWAYML_BASE_URL": vendor, "ELEVENLABS_BASE_URL": vendor, "SHOTRUNNER_MEDIA_JOBS": "2"}
         scheduled.project.environment |= self._env
-        self.deployment = scheduled.apply("--pool", folder.name)["deployment"]
+        applied = scheduled.apply("--pool", folder.name)
+        self.deployment, self.bundle = applied["deployment"], applied["bundle"]
 
     def worker(self) -> Worker:
         name = f"worker-{len(self.workers) + 1}"
@@ -157,10 +158,15 @@ def test_cancel_collects_what_is_ready_and_leaves_the_rest_in_flight(farm: Calla
 
 
 def test_retry_is_a_resume(farm: Callable[..., Farm]) -> None:
-    office = farm(1, ("deliver:", "review:\n  takes: {by: [art]}\ndeliver:"))
+    gates = 'approvals:\n  takes: {by: [art], deadline: "Tue 12:00"}\n'
+    office = farm(1, schedule=WEEKLY + gates)
     office.worker()
     run = office.start()
-    office.wait(run, "NeedsApproval")
+    assert "looked at again at" in office.wait(run, "NeedsApproval")
+    again = [found for found in office.server.flow_runs() if found["parameters"].get("schedule") == office.bundle]
+    [planned] = [found for found in again if found["name"].endswith(" again")]
+    assert planned["state"]["type"] == "SCHEDULED"
+    assert dt.datetime.fromisoformat(planned["expected_start_time"]).isoweekday() == 2
     circled = office.scheduled.project.command("circle", "pour", "1", "--by", "art", "--in", "film.yaml")
     assert circled.code == 0, circled.text
     office.server.set_state(run, "SCHEDULED", "AwaitingRetry")  # what the button does
