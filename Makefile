@@ -3,13 +3,14 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: setup demo test test-slow test-ceph soak clean
+.PHONY: setup demo test test-slow test-ceph soak monday clean
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make demo   film manifests/examples/morning-30s.yaml on the backlot into out/demo/"
 	@echo "make test   every check and test"
 	@echo "make soak   200 rehearsals of the film in bad weather (half an hour on two cores)"
+	@echo "make monday a weekly start on a Prefect server, one of its two workers killed (needs PostgreSQL; 4 minutes)"
 	@echo "make setup  install into .venv only"
 
 setup: $(VENV)/.installed
@@ -36,6 +37,9 @@ test-ceph: $(VENV)/.installed-dev
 SEEDS ?= 200
 soak: setup
 	$(BIN)/shotrunner rehearse manifests/examples/morning-30s.yaml --seeds $(SEEDS)
+
+monday: $(VENV)/.installed-dev
+	$(BIN)/python scripts/monday
 
 clean:
 	rm -rf $(VENV) .tools .shotrunner out
