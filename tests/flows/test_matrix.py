@@ -14,9 +14,12 @@ from typing import Any
 import pytest
 from projects import PATIENCE, Project, clean_environment, paint_reference, write_project
 
+from flows.apply import finished_films
+from flows.prepare import make_plan
 from flows.views import run_lines
 from infra.records import read_record
 from manifests.finish import DeliverableIndex
+from manifests.plan import Options
 
 MATRIX = """\
 manifest: 1
@@ -168,6 +171,18 @@ def test_twelve_clips_make_sixteen_films(matrix: tuple[Project, dict[str, Any]])
     assert takes_filmed(project) == 12  # open: 2 hooks × 2 ratios; hero and use: 2 products × 2 ratios each
     assert len(record["deliverables"]) == 16
     assert len(list((project.root / "out").rglob("*.mp4"))) == 16
+
+
+def test_a_matrix_that_is_finished_leaves_nothing_to_do(
+    matrix: tuple[Project, dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project, _ = matrix
+    for name, value in project.environment.items():
+        monkeypatch.setenv(name, value)
+    prepared = make_plan(project.root / "film.yaml", options=Options(picture_scale=SCALE))
+    finished = finished_films(prepared.store, prepared.plan, prepared.planner)
+    assert finished is not None
+    assert len(finished) == 16
 
 
 def test_the_sheet_has_a_row_for_each_file(matrix: tuple[Project, dict[str, Any]]) -> None:
