@@ -13,7 +13,7 @@ from typing import Annotated, Any, TypeVar, Union, get_args, get_origin
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from manifests import schema
+from manifests import schedule, schema
 from manifests.diagnostics import Diagnostic, Where, nearest, suggest
 from manifests.nodes import Items, Map, Node, Scalar, Steps, address, as_written, child, find, kind_of, to_data
 from manifests.schema import PEOPLE, PROMPT_FIELDS
@@ -30,6 +30,9 @@ _FORMS = {
     schema.Locale: "a language tag, such as en-GB",
     schema.Market: "a market: a country code such as GB, EU, or a country and state such as US-NY",
     schema.Territory: "a territory: a country code such as GB, EU, US-NY, or worldwide",
+    schedule.Span: "a whole number with m, h or d, such as 30m, 6h or 2d",
+    schedule.WeekTime: "a weekday and a time, such as Tue 12:00",
+    schedule.Secret: "where the address is kept, such as env:ALDER_WEBHOOK, and never the address itself",
 }
 
 

@@ -66,7 +66,7 @@ class Resolved(Scheduled):
     schema_: Literal["scheduled/1"] = Field(default="scheduled/1", alias="schema")
     manifest: str  # its path from the project's root
     patch: str  # on the manifest, as JSON with plain numbers
-    rules: Schedule
+    rules: Schedule  # without its override, which is the patch
     ids: tuple[str, ...] = ()  # of all values that its axis tables have, on whatever day
     axes: Mapping[str, tuple[str, ...]] = {}  # those that they have on this one
     _tree: Node | None = PrivateAttr(default=None)
@@ -166,7 +166,7 @@ def resolve_schedule(loaded: LoadedSchedule, occurrence: Occurrence) -> Resolved
         name=loaded.schedule.name, schedule=_from_root(loaded, loaded.path), digest=loaded.digest,
         instant=occurrence.instant, zone=loaded.schedule.when.timezone, date=str(occurrence.date),
         week=occurrence.week, params=params, manifest=_from_root(loaded, loaded.manifest), patch=_as_json(tree),
-        rules=loaded.schedule, tables=settling.tables, ids=tuple(sorted(settling.ids)), axes=settling.axes,
+        rules=loaded.schedule.model_copy(update={"override": {}}), tables=settling.tables, ids=tuple(sorted(settling.ids)), axes=settling.axes,
     )  # fmt: skip
     resolved._tree = tree
     return resolved
