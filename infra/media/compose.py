@@ -57,7 +57,8 @@ def compose_frames(timeline: Timeline, inputs: Mapping[str, Path], span: tuple[i
                 wanted = number - clip.start + clip.first
                 if index not in readers:
                     path = inputs[clip.input]
-                    readers[index] = files.enter_context(FrameReader(path, timeline.frame_rate, wanted))
+                    end = min(clip.end, span[1]) - clip.start + clip.first
+                    readers[index] = files.enter_context(FrameReader(path, timeline.frame_rate, wanted, end))
                     _check_size(timeline, path, readers[index].size)
                 frames.append(readers[index].read(wanted))
             for index in [i for i in readers if timeline.clips[i].end <= number + 1]:

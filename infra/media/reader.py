@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
@@ -16,15 +16,21 @@ from infra.media.probe import AGAIN
 
 if TYPE_CHECKING:
     from av.container import InputContainer
+    from av.packet import Packet
+    from av.video.stream import VideoStream
 
 
 class FrameReader:
-    """Frames `first`, `first + 1`, … of a conformed clip or overlay. One thread; single use; close it."""
+    """Frames `first`, `first + 1`, … of a conformed clip or overlay. One thread; single use; close it.
 
-    def __init__(self, path: Path, rate: Fraction, first: int) -> None:
+    Nothing is decoded from the first key frame on that is not before `end`, if it is told.
+    """
+
+    def __init__(self, path: Path, rate: Fraction, first: int, end: int | None = None) -> None:
         self._path = path
         self._rate = rate
         self._next = first
+        self._end = end
         try:
             self._container: InputContainer = av.open(str(path), stream_options=NOT_DECODED)
             self._stream = self._container.streams.video[0]
@@ -66,11 +72,22 @@ class FrameReader:
         try:
             if first > 0:
                 self._container.seek(round(first / self._rate / base), stream=self._stream, backward=True)
-            for frame in self._container.decode(self._stream):
-                if frame.is_corrupt or frame.pts is None:
-                    raise MediaError(f"{self._path} is damaged before frame {first}", remedy=AGAIN)
-                number = round(frame.pts * base * self._rate)
-                if number >= first:
-                    yield number, frame
+            for packet in self._packets(base):
+                for frame in self._stream.decode(packet):
+                    if frame.is_corrupt or frame.pts is None:
+                        raise MediaError(f"{self._path} is damaged before frame {first}", remedy=AGAIN)
+                    number = round(frame.pts * base * self._rate)
+                    if number >= first:
+                        yield number, frame
         except av.error.FFmpegError as error:
             raise MediaError(f"{self._path} is damaged: {error.strerror}", remedy=AGAIN) from error
+
+    def _packets(self, base: Fraction) -> Iterator[Packet[VideoStream] | None]:
+        """To the end of the file or of the group that has the last frame wanted; None ends the decoding."""
+        for packet in self._container.demux(self._stream):
+            if packet.pts is None:  # the end of the file
+                break
+            if self._end is not None and packet.is_keyframe and round(packet.pts * base * self._rate) >= self._end:
+                break
+            yield packet
+        yield None
