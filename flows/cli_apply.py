@@ -62,17 +62,10 @@ def require_prefect() -> str:
 
 
 def _deploy(bundled: Bundled, pool: str) -> Deployed:
-    import httpx
-    from prefect.exceptions import PrefectException
-
     from flows.deploying import deploy
-    from infra.orchestrator import ServerError
 
     schedule = bundled.planned.loaded.schedule
-    try:
-        return asyncio.run(deploy(schedule, bundled.bundle.digest, bundled.store_url, pool))
-    except (PrefectException, httpx.HTTPError) as error:
-        raise ServerError(f"{type(error).__name__}: {error}", remedy="see the server's log; apply again") from error
+    return asyncio.run(deploy(schedule, bundled.bundle.digest, bundled.store_url, pool))
 
 
 def _facts(bundled: Bundled, deployed: Deployed, pool: str) -> dict[str, Any]:

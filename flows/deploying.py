@@ -18,10 +18,11 @@ from prefect.client.schemas.responses import DeploymentResponse
 from prefect.client.schemas.schedules import CronSchedule
 from prefect.events.actions import ChangeFlowRunState
 from prefect.events.schemas.automations import AutomationCore, EventTrigger, Posture
-from prefect.exceptions import ObjectNotFound
+from prefect.exceptions import ObjectNotFound, PrefectException
 from prefect.utilities.callables import parameter_schema
 
 from flows.scheduled import NEEDS_APPROVAL, SKIPPED, produce_scheduled
+from infra.orchestrator import UNANSWERED, ServerError
 from manifests.schedule import Schedule
 
 ENTRYPOINT = "flows.scheduled.produce_scheduled"  # a module: nothing is fetched, the project is installed
@@ -43,7 +44,14 @@ class Deployed:
 
 
 async def deploy(schedule: Schedule, bundle: str, store: str, pool: str) -> Deployed:
-    """Makes or mends all of it. May be repeated. Raises what Prefect's client raises."""
+    """Makes or mends all of it. May be repeated. Raises ServerError."""
+    try:
+        return await _deploy(schedule, bundle, store, pool)
+    except (PrefectException, UNANSWERED) as error:
+        raise ServerError(f"{type(error).__name__}: {error}", remedy="see the server's log; apply again") from error
+
+
+async def _deploy(schedule: Schedule, bundle: str, store: str, pool: str) -> Deployed:
     async with get_client() as client:
         changes = await _have_pool(client, pool)
         flow = await client.create_flow_from_name(produce_scheduled.name)

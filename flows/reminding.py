@@ -7,11 +7,11 @@ from __future__ import annotations
 import datetime as dt
 from uuid import UUID
 
-import httpx
 from prefect.client.orchestration import get_client
 from prefect.exceptions import PrefectException
 from prefect.states import Scheduled
 
+from infra.orchestrator import UNANSWERED
 from manifests.deadlines import gate_deadlines
 from manifests.naming import slate
 from manifests.occurrences import Occurrence
@@ -46,6 +46,6 @@ async def look_again(
                 idempotency_key=f"{deployment} {start} {at.isoformat()}",
                 tags=["shotrunner", "looks-again"],
             )
-    except (PrefectException, httpx.HTTPError) as error:
+    except (PrefectException, UNANSWERED) as error:
         return f"not planned again ({type(error).__name__})"
     return f"looked at again at {at:%Y-%m-%d %H:%M} UTC"

@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import httpx
 from prefect import flow
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import (
@@ -43,6 +42,7 @@ from infra.clock import SystemClock
 from infra.console import current_console
 from infra.errors import ApprovalNeededError, LeaseHeldError, ShotrunnerError
 from infra.lease import acquire_when_free
+from infra.orchestrator import UNANSWERED
 from infra.settings import Settings, read_settings
 from infra.storage import open_store
 from infra.storage.base import ObjectStore
@@ -201,7 +201,7 @@ async def _name_run(found: Found) -> None:
     try:
         async with get_client() as client:
             await client.update_flow_run(found.flow_run.id, name=slate(found.name, str(found.occurrence.date)))
-    except (PrefectException, httpx.HTTPError):
+    except (PrefectException, UNANSWERED):
         return
 
 

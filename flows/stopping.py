@@ -14,13 +14,13 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 from uuid import UUID
 
-import httpx
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.objects import State, StateType
 from prefect.exceptions import PrefectException
 from prefect.runtime import flow_run
 
 from infra.console import CONSOLE, RunConsole
+from infra.orchestrator import UNANSWERED
 
 T = TypeVar("T")
 
@@ -106,7 +106,7 @@ async def _is_stopping(run: str) -> bool:
     try:
         async with get_client() as client:
             state = (await client.read_flow_run(UUID(run))).state
-    except (PrefectException, httpx.HTTPError, ValueError):
+    except (PrefectException, ValueError, UNANSWERED):
         return False
     return state is not None and state.type in _STOPPING
 

@@ -25,6 +25,8 @@ from infra.errors import ShotrunnerError
 from infra.secret_sources import prefect_headers
 
 APP = "prefect.server.api.server:create_app"
+# What Prefect's own client raises when its server does not answer, or refuses
+UNANSWERED: type[Exception] = httpx.HTTPError
 START_SECONDS = 90.0  # a fresh home has needed 15 (prefect sheet §1)
 STOP_SECONDS = 5.0
 _SECRET = ("RUNWAYML_", "ELEVENLABS_", "AWS_")
