@@ -83,7 +83,8 @@ class _Writer:
     def __init__(self, target: OutputContainer, rate: Fraction) -> None:
         self._target = target
         self._rate = rate
-        self._tick = ticks_per_second(rate) / rate
+        self._tick = int(ticks_per_second(rate) / rate)
+        self._base = Fraction(1, ticks_per_second(rate))
         self._joined: VideoStream | None = None
         self._headers: bytes | None = None
         self._delay = 0  # frames by which decoding runs ahead: the same for all, it follows from the headers
@@ -102,9 +103,9 @@ class _Writer:
                 shown = self.frames + number - part.first
                 if shown < decoded:
                     raise MediaError(f"{part.path} shows frame {number} before it is decoded", remedy=AGAIN)
-                packet.pts, packet.dts = int(shown * self._tick), int(decoded * self._tick)
-                packet.duration = int(self._tick)
-                packet.time_base = 1 / (self._tick * self._rate)
+                packet.pts, packet.dts = shown * self._tick, decoded * self._tick
+                packet.duration = self._tick
+                packet.time_base = self._base
                 packet.stream = joined
                 self._target.mux(packet)
         if sorted(seen) != list(range(part.first, part.first + part.frames)):
@@ -121,7 +122,7 @@ class _Writer:
             self._headers = headers
             self._delay = REORDER_FRAMES if picture.codec_context.has_b_frames else 0
             self._joined = self._target.add_stream_from_template(picture)
-            self._joined.time_base = 1 / (self._tick * self._rate)
+            self._joined.time_base = self._base
         elif headers != self._headers:
             raise MediaError(f"{part.path} has other decoder settings than what comes before it", remedy=AGAIN)
         return self._joined
@@ -131,15 +132,15 @@ def _closed_packets(
     source: av.container.InputContainer, picture: VideoStream, part: Part, rate: Fraction
 ) -> Iterator[tuple[int, Packet[VideoStream]]]:
     """(frame number, packet) in decoding order, from the IDR frame at the part's beginning to the one at its end."""
-    base = picture.time_base or Fraction(1)
+    per_tick = (picture.time_base or Fraction(1)) * rate  # frames
     end = part.first + part.frames
     if part.first > 0:
-        source.seek(round(part.first / rate / base), stream=picture, backward=True)
+        source.seek(round(part.first / per_tick), stream=picture, backward=True)
     begun = False
     for packet in source.demux(picture):
         if packet.dts is None or packet.pts is None:
             continue
-        number = round(packet.pts * base * rate)
+        number = round(packet.pts * per_tick)
         if packet.is_keyframe and number >= end:
             return
         begun = begun or (packet.is_keyframe and number == part.first)

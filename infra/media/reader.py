@@ -68,26 +68,26 @@ class FrameReader:
         return found[1]
 
     def _decode(self, first: int) -> Generator[tuple[int, av.VideoFrame], None, None]:
-        base = self._stream.time_base or Fraction(1)
+        per_tick = (self._stream.time_base or Fraction(1)) * self._rate  # frames
         try:
             if first > 0:
-                self._container.seek(round(first / self._rate / base), stream=self._stream, backward=True)
-            for packet in self._packets(base):
+                self._container.seek(round(first / per_tick), stream=self._stream, backward=True)
+            for packet in self._packets(per_tick):
                 for frame in self._stream.decode(packet):
                     if frame.is_corrupt or frame.pts is None:
                         raise MediaError(f"{self._path} is damaged before frame {first}", remedy=AGAIN)
-                    number = round(frame.pts * base * self._rate)
+                    number = round(frame.pts * per_tick)
                     if number >= first:
                         yield number, frame
         except av.error.FFmpegError as error:
             raise MediaError(f"{self._path} is damaged: {error.strerror}", remedy=AGAIN) from error
 
-    def _packets(self, base: Fraction) -> Iterator[Packet[VideoStream] | None]:
+    def _packets(self, per_tick: Fraction) -> Iterator[Packet[VideoStream] | None]:
         """To the end of the file or of the group that has the last frame wanted; None ends the decoding."""
         for packet in self._container.demux(self._stream):
             if packet.pts is None:  # the end of the file
                 break
-            if self._end is not None and packet.is_keyframe and round(packet.pts * base * self._rate) >= self._end:
+            if self._end is not None and packet.is_keyframe and round(packet.pts * per_tick) >= self._end:
                 break
             yield packet
         yield None
