@@ -9,30 +9,25 @@ from __future__ import annotations
 from infra import errors
 from infra.clock import Clock
 from infra.records import read_record
+from infra.storage import doctor
 from infra.storage.base import ObjectStore
-from infra.storage.doctor import (
-    CREATE_ONCE,
-    Capabilities,
-    check_create_once,
-    endpoint_of,
-    probe,
-    write_capabilities,
-)
+from infra.storage.doctor import CREATE_ONCE, PRIVATE, Capabilities, endpoint_of, probe, write_capabilities
 from manifests.naming import capabilities_key
 
 
 def require_fit_store(store: ObjectStore, clock: Clock, *, public: bool = False) -> None:
     """Raises UnfitStoreError; `public`: strangers may read, and somebody said so."""
-    from infra.storage.s3 import S3Store
-
-    if not isinstance(store, S3Store):
+    if not store.url.startswith("s3://"):
         return
+    from infra.storage.s3 import S3Store
     from infra.storage.s3_doctor import check_private
 
+    if not isinstance(store, S3Store):
+        raise TypeError(f"{store.url} is not opened as a bucket")
     known = _known(store)
     if known is None:
         with probe(store) as corner:
-            checks = [check_create_once(corner, writers=12, keys=8)]
+            checks = [doctor.check_create_once(corner, *doctor.BRIEF)]
         checks.append(check_private(store, thorough=True))
         known = write_capabilities(store, clock, checks, thorough=False)
     if known.holds.get(CREATE_ONCE) is not True:
@@ -44,7 +39,7 @@ def require_fit_store(store: ObjectStore, clock: Clock, *, public: bool = False)
     if public:
         return
     closed = check_private(store)
-    if not closed.holds or (known.holds.get("private") is False and not check_private(store, thorough=True).holds):
+    if not closed.holds or (known.holds.get(PRIVATE) is False and not check_private(store, thorough=True).holds):
         raise errors.UnfitStoreError(
             f"{store.url}: {closed.found}",
             remedy="Close it: `shotrunner infra bootstrap`, and see `shotrunner store doctor`; or say that it is meant:"

@@ -16,7 +16,7 @@ class CephServer:
     """Kept in memory it starts at once and forgets at its end; on a file it survives `kill`."""
 
     name = "Ceph"
-    holds = frozenset({"durable"})
+    holds = frozenset({"durable", "ranges", "links", "links-end"})
 
     def __init__(self, folder: Path, *, kept: Literal["memstore", "bluestore"] = "memstore") -> None:
         self._folder = folder

@@ -25,8 +25,19 @@ class S3Server:
     """Root keys may do everything; users made through IAM only what their policy says."""
 
     name = "MiniStack"
-    # what not every server that speaks S3 does; `store doctor` has to find exactly these
-    holds = frozenset({"iam", "checks-sha256", "conditional-complete", "conditional-delete"})
+    # what not every server that speaks S3 does; of what it asks, `store doctor` has to find exactly these
+    holds = frozenset(
+        {
+            "iam",
+            "checks-sha256",
+            "conditional-complete",
+            "conditional-delete",
+            "ranges",
+            "links",
+            "links-head",
+            "trailers",
+        }
+    )
 
     def __init__(self, program: Path, folder: Path) -> None:
         self._program = program

@@ -46,6 +46,11 @@ def cluster(tmp_path_factory: pytest.TempPathFactory, ffmpeg: HeldFfmpeg) -> Ite
         started.stop()
 
 
+@pytest.fixture(scope="module")
+def filmed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return film_clip(tmp_path_factory.mktemp("clip") / "take.mp4", numbered=True)
+
+
 @dataclass
 class Place:
     """A runner, its store and the ffmpeg that it uses."""
@@ -54,9 +59,7 @@ class Place:
     store: ObjectStore
     ffmpeg: HeldFfmpeg
     folder: Path
-
-    def keep(self, path: Path) -> BlobRef:
-        return put_blob(self.store, "take", path, "video/mp4")
+    take: BlobRef
 
     async def make(self, name: str, params: Mapping[str, Any], inputs: Mapping[str, BlobRef]) -> StepMade:
         return await self.runner.make(StepJob(step_key_of(name, params, inputs), name, params, inputs))
@@ -64,17 +67,18 @@ class Place:
 
 @pytest.fixture(params=["local", "dask"])
 async def place(
-    request: pytest.FixtureRequest, tmp_path: Path, ffmpeg: HeldFfmpeg, monkeypatch: pytest.MonkeyPatch
+    request: pytest.FixtureRequest, tmp_path: Path, ffmpeg: HeldFfmpeg, filmed: Path, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[Place]:
     store = open_store("store", tmp_path)
+    take = put_blob(store, "take", filmed, "video/mp4")
     ffmpeg.release()
     monkeypatch.setenv("IMAGEIO_FFMPEG_EXE", str(ffmpeg.program))
     if request.param == "local":
-        yield Place(LocalRunner(store, tmp_path / "work", PLACES), store, ffmpeg, tmp_path)
+        yield Place(LocalRunner(store, tmp_path / "work", PLACES), store, ffmpeg, tmp_path, take)
         return
     address = request.getfixturevalue("cluster").address
     async with open_cluster(store, SystemClock(), tmp_path / "work", address=address, jobs=PLACES) as runner:
-        yield Place(runner, store, ffmpeg, tmp_path)
+        yield Place(runner, store, ffmpeg, tmp_path, take)
 
 
 async def made_here(place: Place, name: str, params: Mapping[str, Any], inputs: Mapping[str, BlobRef]) -> StepMade:
@@ -90,7 +94,7 @@ async def made_here(place: Place, name: str, params: Mapping[str, Any], inputs: 
 
 @pytest.mark.parametrize(("name", "params"), [("out_frame", {"frame": 3}), ("conform", CONFORM)])
 async def test_facts_and_bytes_are_the_same_everywhere(place: Place, name: str, params: Mapping[str, Any]) -> None:
-    inputs = {"take": place.keep(film_clip(place.folder / "take.mp4", numbered=True))}
+    inputs = {"take": place.take}
     made, expected = await place.make(name, params, inputs), await made_here(place, name, params, inputs)
     assert made.files
     assert made.files == expected.files
@@ -103,7 +107,7 @@ async def test_facts_and_bytes_are_the_same_everywhere(place: Place, name: str, 
 
 async def broken(place: Place, what: str) -> tuple[dict[str, Any], BlobRef]:
     """Parameters and input of an out_frame that cannot be."""
-    clip = place.keep(film_clip(place.folder / "take.mp4"))
+    clip = place.take
     if what == "no film":
         return {"frame": 3}, put_blob(place.store, "take", b"words", "video/mp4")
     if what == "damaged":
@@ -136,7 +140,7 @@ async def test_errors_keep_class_words_and_remedy(
 
 
 async def test_as_many_at_once_as_there_are_places(place: Place) -> None:
-    clip = place.keep(film_clip(place.folder / "take.mp4"))
+    clip = place.take
     place.ffmpeg.hold()
     jobs = [
         asyncio.create_task(place.make("conform", CONFORM | {"frames": 24 - n}, {"take": clip}))
@@ -153,7 +157,7 @@ async def test_as_many_at_once_as_there_are_places(place: Place) -> None:
 
 
 async def test_cancelling_leaves_no_process_and_no_file(place: Place) -> None:
-    clip = place.keep(film_clip(place.folder / "take.mp4"))
+    clip = place.take
     place.ffmpeg.hold()
     making = asyncio.create_task(place.make("conform", CONFORM, {"take": clip}))
     [pid] = await asyncio.to_thread(place.ffmpeg.wait_held)
@@ -175,13 +179,13 @@ async def refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> 
 
 
 async def test_workers_reach_a_bucket_with_their_own_keys_and_one_that_cannot_costs_nothing(
-    s3_url: str, s3_server: Any, tmp_path: Path
+    s3_url: str, filmed: Path, tmp_path: Path
 ) -> None:
     """Only the worker's environment says where the bucket is; the first worker is let in nowhere."""
     refusing = await asyncio.start_server(refuse, "127.0.0.1", 0)
     wrong = f"http://127.0.0.1:{refusing.sockets[0].getsockname()[1]}"
     store = open_store(s3_url, tmp_path)
-    clip = put_blob(store, "take", film_clip(tmp_path / "take.mp4", numbered=True), "video/mp4")
+    clip = put_blob(store, "take", filmed, "video/mp4")
     cluster = DaskCluster(tmp_path / "dask")
     try:
         cluster.add_worker(env={"AWS_ENDPOINT_URL_S3": wrong})

@@ -73,7 +73,8 @@ class SpoilingProxy:
         return "", "", False
 
     def _serve(self, client: BaseHTTPRequestHandler, port: int) -> None:
-        body = client.rfile.read(int(client.headers.get("Content-Length", 0)))
+        chunked = "chunked" in client.headers.get("Transfer-Encoding", "")
+        body = _read_chunks(client) if chunked else client.rfile.read(int(client.headers.get("Content-Length", 0)))
         self.seen.append(Seen(client.command, client.path, dict(client.headers)))
         how, code, landed = self._next(client.command)
         if isinstance(how, int) and not landed:
@@ -84,7 +85,11 @@ class SpoilingProxy:
         upstream = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
         try:
             headers = {k: v for k, v in client.headers.items() if k.lower() not in _HOP}
-            upstream.request(client.command, client.path, body, headers)
+            if chunked:
+                headers["Transfer-Encoding"] = "chunked"
+                upstream.request(client.command, client.path, iter([body]), headers, encode_chunked=True)
+            else:
+                upstream.request(client.command, client.path, body, headers)
             reply = upstream.getresponse()
             data = reply.read()
             if how == "lose-reply":
@@ -112,6 +117,15 @@ class SpoilingProxy:
         self._server.shutdown()
         self._server.server_close()
         self._thread.join()
+
+
+def _read_chunks(client: BaseHTTPRequestHandler) -> bytes:
+    body = b""
+    while size := int(client.rfile.readline().partition(b";")[0], 16):
+        body += client.rfile.read(size)
+        client.rfile.readline()
+    client.rfile.readline()
+    return body
 
 
 def _told(code: str) -> bytes:
