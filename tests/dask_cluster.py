@@ -61,9 +61,19 @@ class DaskCluster:
         folder.mkdir(parents=True, exist_ok=True)
         self._folder = folder
         self._environment = {**os.environ, "DASK_DISTRIBUTED__ADMIN__TICK__LIMIT": "1h", **(environment or {})}
+        self.hired = 0
         self.workers: list[subprocess.Popen[bytes]] = []
         self._file = folder / "scheduler.json"
-        self.scheduler = self._start("dask_scheduler", "--port", "0", "--host", "127.0.0.1", name="scheduler")
+        self.scheduler = self._start(
+            "dask_scheduler",
+            "--port",
+            "0",
+            "--host",
+            "127.0.0.1",
+            "--dashboard-address",
+            "127.0.0.1:0",
+            name="scheduler",
+        )
         wait_until(lambda: self._file.exists() and bool(self._file.read_text()), "a scheduler")
         self.address = str(json.loads(self._file.read_text())["address"])
 
@@ -79,7 +89,8 @@ class DaskCluster:
 
     def add_worker(self, *, places: int = 1, env: Mapping[str, str] | None = None) -> subprocess.Popen[bytes]:
         """Without a nanny: what is killed stays dead."""
-        number = len(self.workers) + 1
+        self.hired += 1
+        number = self.hired
         worker = self._start(
             "dask_worker", "--no-nanny", "--nthreads", str(places), "--host", "127.0.0.1",
             "--local-directory", str(self._folder / f"worker-{number}"), name=f"worker-{number}", env=env,
@@ -98,9 +109,14 @@ class DaskCluster:
         process.send_signal(signal.SIGKILL)
         process.wait()
 
+    def dismiss(self) -> None:
+        for worker in self.workers:
+            self.kill(worker)
+        self.workers.clear()
+
     def stop(self) -> None:
-        for process in (*self.workers, self.scheduler):
-            self.kill(process)
+        self.dismiss()
+        self.kill(self.scheduler)
 
 
 def parents_of(pid: int) -> list[int]:

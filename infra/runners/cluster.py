@@ -210,27 +210,31 @@ async def open_cluster(
     require_distributed()
     if store.url == "memory:":
         raise ClusterError("a store in memory is seen by nobody else", remedy="Use a bucket, or a shared folder.")
-    from distributed import Client, LocalCluster
+    from distributed import Client
 
     for name in ("distributed", "distributed.client", "distributed.worker", "distributed.nanny"):
         logging.getLogger(name).setLevel(logging.CRITICAL)  # our own lines say what happened
     async with contextlib.AsyncExitStack() as stack:
-        where: Any = address
-        if address is None:
-            where = await stack.enter_async_context(
-                LocalCluster(
-                    n_workers=1, threads_per_worker=jobs, processes=True, asynchronous=True, dashboard_address=None,
-                    memory_limit=None, silence_logs=logging.CRITICAL, local_directory=str(work),
-                )
-            )  # fmt: skip
+        where = address or await stack.enter_async_context(_own_cluster(work, jobs))
+        client = Client(where, asynchronous=True, set_as_default=False, timeout=CONNECT_SECONDS)
+        stack.push_async_callback(client.close)  # also one that never got there
         try:
-            client = await Client(where, asynchronous=True, set_as_default=False, timeout=CONNECT_SECONDS)
+            await client
         except (OSError, ValueError) as error:
             raise ClusterError(
                 f"no Dask scheduler answers at {address}: {error}",
                 remedy="Is SHOTRUNNER_DASK_ADDRESS right? Start one: `dask scheduler`.",
             ) from error
-        stack.push_async_callback(client.close)
         runner = DaskRunner(client, store, clock)
         stack.push_async_callback(runner.close)
         yield runner
+
+
+def _own_cluster(work: Path, jobs: int) -> Any:
+    """One worker for all, as a step is a process of its own; on loopback only, and its pages on any free port."""
+    from distributed import LocalCluster
+
+    return LocalCluster(
+        n_workers=1, threads_per_worker=jobs, processes=True, asynchronous=True, dashboard_address="127.0.0.1:0",
+        memory_limit=None, silence_logs=logging.CRITICAL, local_directory=str(work),
+    )  # fmt: skip

@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from infra.errors import ClusterError, IntegrityError, ProgramMissingError, ShotrunnerError, StoreError
+from infra.media.forks import StepForks
 from infra.media.steps import STEPS
 from infra.runners.base import StepJob, StepMade
-from infra.runners.local import make_here
+from infra.runners.local import InForks, Perform, make_here
 from infra.runners.scratch import Scratch
 from infra.storage import open_store
 from infra.storage.base import ObjectStore
@@ -73,7 +74,12 @@ async def _make(job: StepJob, version: int, store_url: str, scratch: Scratch) ->
         )
     store = await asyncio.to_thread(_open, store_url)
     with scratch.hold(job):
-        return await make_here(store, scratch.folder, job)
+        return await make_here(store, scratch.folder, job, _performer())
+
+
+@functools.cache  # one for this process, and it ends with it
+def _performer() -> Perform:
+    return InForks(StepForks())
 
 
 @functools.cache  # one for each worker in this process: it knows what is in use
