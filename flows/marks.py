@@ -45,7 +45,7 @@ def marks_of(plan: Plan, planner: Planner, resolved: Resolved, occurrence: Occur
     selections: dict[str, Selection] = {}
     notes: tuple[str, ...] = ()
     if weeks is not None:
-        retired = retire_takes(weeks, resolved.instant, walks, stands, resolved.name)
+        retired = retire_takes(weeks, resolved, walks, stands)
         selections, notes = dict(retired.selections), retired.notes
     spot = plan.read_spot()
     waiting = [

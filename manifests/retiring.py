@@ -7,16 +7,17 @@ the answer kept. Nothing is deleted.
 from __future__ import annotations
 
 import datetime as dt
+import zoneinfo
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from manifests.approvals import empty_selection, reject
 from manifests.expand import Want
-from manifests.journal import Rejection, Selection
+from manifests.journal import Rejection, Scheduled, Selection
 from manifests.walk import Numbered, Walk, best_take, circled_number
 
 SCHEDULE = "schedule"  # who speaks
-RETIRED = "retired"  # why
+RETIRED, SHOWN = "retired", "retired, it was shown"  # why
 
 
 @dataclass(frozen=True)
@@ -29,26 +30,32 @@ class Retired:
 
 def retire_takes(
     weeks: int,
-    instant: dt.datetime,
+    start: Scheduled,
     walks: Sequence[tuple[Want, Walk]],
     selection_of: Mapping[str, Selection],
-    schedule: str,
 ) -> Retired:
-    """Of every segment whose take that is shown is that old at the start's instant. `selection_of`: what stands now, by
-    segment key."""
-    before = instant - dt.timedelta(weeks=weeks)
+    """Of every segment whose take that is shown is that old on the start's day. Days are counted, as clocks in its zone
+    have them: what was bought some minutes after a start is four weeks old at the fourth one after it. `selection_of`:
+    what stands now, by segment key."""
+    zone = zoneinfo.ZoneInfo(start.zone)
+    last = dt.date.fromisoformat(start.date) - dt.timedelta(weeks=weeks)
+
+    def old(numbered: Numbered) -> bool:
+        return numbered.result is not None and numbered.result.at.astimezone(zone).date() <= last
+
     selections: dict[str, Selection] = {}
     notes: list[str] = []
     for want, walk in walks:
         selection = selection_of.get(walk.segment) or empty_selection(walk.segment, want.address)
         shown = circled_number(walk, selection) or best_take(walk, selection)
-        if want.what != "take" or walk.segment in selections or shown is None or not _older(shown, before):
+        if want.what != "take" or walk.segment in selections or shown is None or not old(shown):
             continue
         after = selection
-        for old in dict.fromkeys((*(n.number for n in walk.wanted if _older(n, before)), shown.number)):
-            note = f"made before {before:%Y-%m-%d}: {weeks} weeks"
+        for number in dict.fromkeys((*(n.number for n in walk.wanted if old(n)), shown.number)):
+            note = f"made by {last}, {weeks} weeks before the start of {start.date}"
+            why = SHOWN if number == shown.number else RETIRED
             after = reject(after, Rejection(
-                take=old, by=SCHEDULE, person=schedule, reason=RETIRED, note=note, at=instant, replace=True,
+                take=number, by=SCHEDULE, person=start.name, reason=why, note=note, at=start.instant, replace=True,
             ))  # fmt: skip
         if after != selection:
             selections[walk.segment] = after
@@ -57,15 +64,8 @@ def retire_takes(
 
 
 def last_retired(walk: Walk, selection: Selection) -> Numbered | None:
-    """The take that was shown before its segment was retired: the best of those retired last."""
-    retired = [r for r in selection.rejected if r.by == SCHEDULE and r.reason == RETIRED]
-    if not retired:
-        return None
-    latest = max(r.at for r in retired)
-    numbers = {r.take for r in retired if r.at == latest}
-    found = [n for n in (*walk.wanted, *walk.skipped) if n.number in numbers and n.usable]
-    return max(found, key=lambda n: (n.screened.score if n.screened else 0, -n.number), default=None)
-
-
-def _older(numbered: Numbered, before: dt.datetime) -> bool:
-    return numbered.result is not None and numbered.result.at < before
+    """The take that was shown until it was retired."""
+    retired = [r for r in selection.rejected if r.by == SCHEDULE and r.reason == SHOWN]
+    last = max(retired, key=lambda r: r.at, default=None)
+    numbers = (*walk.wanted, *walk.skipped)
+    return next((n for n in numbers if last is not None and n.number == last.take and n.usable), None)

@@ -100,36 +100,39 @@ class Paper:
             if not todo:
                 return
             for action in todo:
-                self._buy(prepared, action, (scores or {}).get(action.id, 0.8), (failed or {}).get(action.id))
+                self.buy(prepared, action, (scores or {}).get(action.id, 0.8), (failed or {}).get(action.id))
 
-    def _buy(self, prepared: Prepared, action: Action, score: float, failure: str | None) -> None:
+    def buy(
+        self, prepared: Prepared, action: Action, score: float = 0.8, failure: str | None = None,
+        at: dt.datetime = AT,
+    ) -> None:  # fmt: skip
         store, want = prepared.store, next(w for w in prepared.plan.every_want if w.id == action.want)
         key = str(action.key)
         intent = Intent(
             nonce="n", key=key, attempt=1, what=want.what, address=want.address, campaign=prepared.plan.campaign,
             lease_nonce="gone", plan="a" * 64, service=want.service, model=want.model, take=action.number, request={},
-            reserved_credits=want.credits, at=AT,
+            reserved_credits=want.credits, at=at,
         )  # fmt: skip
         write_take_record(store, intent)
         if failure != "unknown":
             write_take_record(store, TaskRecord(key=key, attempt=1, task_id=f"task-{action.id.replace('/', '-')}",
-                                                estimated_credits=want.credits, at=AT))  # fmt: skip
+                                                estimated_credits=want.credits, at=at))  # fmt: skip
         if failure is None:
             blob = put_blob(store, "take", f"{want.service} {key}".encode(), "video/mp4")
-            result = Result(key=key, attempt=1, what=want.what, blob=blob, credits=want.credits, at=AT)
+            result = Result(key=key, attempt=1, what=want.what, blob=blob, credits=want.credits, at=at)
             write_take_record(store, result)
-            self._screen(store, want, result, score)
+            self._screen(store, want, result, score, at)
         elif failure not in ("unknown", "in flight"):
             write_take_record(store, Failure(key=key, attempt=1, code="X.1", detail="", failure_class=failure,
                                              retryable=failure in ("internal", "bad-output", "third-party", "lost"),
-                                             credits=0, at=AT))  # fmt: skip
+                                             credits=0, at=at))  # fmt: skip
         repair_ledger(store, prepared.plan.campaign, [key])
 
-    def _screen(self, store: ObjectStore, want: Want, result: Result, score: float) -> None:
+    def _screen(self, store: ObjectStore, want: Want, result: Result, score: float, at: dt.datetime) -> None:
         params = screen_params(want)
         key = step_key("screen", STEPS["screen"], params, screen_inputs(result.blob))
         facts = {"ok": score > 0, "score": score, "parts": {"sharpness": score}, "faults": []}
-        record = StepResult(key=key, name="screen", version=STEPS["screen"], facts=facts, files={}, at=AT)
+        record = StepResult(key=key, name="screen", version=STEPS["screen"], facts=facts, files={}, at=at)
         create_record(store, step_record_key(key), record)
 
     def ran(self, run_id: str = RUN, **options: Any) -> None:

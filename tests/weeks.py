@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from clocks import TestClock
-from paper import BRAND, FILM, Paper
+from paper import AT, BRAND, FILM, Paper
 
+from flows.prepare import store_inputs
 from flows.scheduling import Planned, begin_scheduled, find_occurrence, prepare_scheduled
 from manifests.plan import Options
 from manifests.scheduled import read_schedule
@@ -41,7 +42,10 @@ white,plain white,2026-12-21,
 CHANGES = (
     ("brand: brand.yaml\n", "brand: brand.yaml\nvariants: {axes: {cup: [{id: green, colour: matte green}]}}\n"),
     ("A matte green kettle", "A ${cup.colour} kettle"),
-    ("deliver:\n", 'graphics:\n  supers: [{at: pour, offset: 0.1, duration: 0.5, text: "${params.offer}"}]\ndeliver:\n'),
+    (
+        "deliver:\n",
+        'graphics:\n  supers: [{at: pour, offset: 0.1, duration: 0.5, text: "${params.offer}"}]\ndeliver:\n',
+    ),
 )
 
 
@@ -67,6 +71,19 @@ class Weekly(Paper):
     def start(self, day: str, clock: Clock | None = None, **options: Any) -> Planned:
         occurrence = find_occurrence(read_schedule(self.file).schedule, day)
         return prepare_scheduled(self.file, occurrence, clock=clock, options=Options(**options))
+
+    def film_of(self, planned: Planned, at: dt.datetime = AT) -> None:
+        """Everything that its plan buys, until it buys nothing more."""
+        store_inputs(planned.prepared)
+        for _ in range(10):
+            occurrence, clock = planned.occurrence, Clock()
+            clock.set(*at.timetuple()[:5])
+            prepared = prepare_scheduled(self.file, occurrence, clock=clock).prepared
+            todo = [a for a in prepared.plan.purchases if a.key is not None and a.credits]
+            for action in todo:
+                self.buy(prepared, action, at=at)
+            if not todo:
+                return
 
     def begin(self, day: str, clock: Clock | None = None, **options: Any) -> Planned:
         return begin_scheduled(self.start(day, clock, **options), clock)
