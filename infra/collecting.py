@@ -1,13 +1,16 @@
-"""From a task id to a file: polls until the task has ended, then fetches its output. Buys nothing, records nothing."""
+"""From a task id to a file: polls until the task has ended, then fetches its output, takes its digest on the way and
+looks whether it is whole. Buys nothing, records nothing."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import hashlib
 import os
 import random
 import tempfile
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +22,7 @@ from infra.errors import (
     TaskMissingError,
     VendorUnavailableError,
 )
+from infra.media.arrival import look_at_arrival
 from infra.providers.base import TaskReport, TaskState, VideoProvider
 from manifests.policy import Next
 
@@ -27,6 +31,16 @@ _DOWNLOADS_AT_ONCE = 8
 _AGAIN = 2  # fresh links, and downloads after the first
 _MISSING_BEFORE_BELIEVED = 3
 Tell = Callable[..., None]
+
+
+@dataclass(frozen=True)
+class Arrived:
+    """An output on this machine. `facts` have a `fault` when the vendor's file is not whole, however often it comes."""
+
+    path: Path
+    sha256: str
+    size: int
+    facts: Mapping[str, Any]
 
 
 class Collector:
@@ -77,25 +91,32 @@ class Collector:
             await self.pause()
 
     @contextlib.asynccontextmanager
-    async def fetch(self, report: TaskReport, *, tell: Tell) -> AsyncIterator[Path]:
-        """The first output in a temporary file, removed at the end. Every further try is told.
+    async def fetch(self, report: TaskReport, *, tell: Tell) -> AsyncIterator[Arrived]:
+        """The first output in a temporary file, removed at the end. Every further try is told. A file that is not whole
+        is fetched again: the very same bytes are then the vendor's own, and the screening's business.
 
         Raises DownloadError when it arrived broken every time, LinkExpiredError when fresh links were dead too.
         """
         async with self._downloads:
-            path = await self._fetch(report, tell)
+            arrived = await self._fetch(report, tell)
         try:
-            yield path
+            yield arrived
         finally:
-            path.unlink(missing_ok=True)
+            arrived.path.unlink(missing_ok=True)
 
-    async def _fetch(self, report: TaskReport, tell: Tell) -> Path:
+    async def _fetch(self, report: TaskReport, tell: Tell) -> Arrived:
         expired = broken = 0
+        damaged: set[str] = set()
         while True:
             try:
                 if not report.outputs:
                     raise DownloadError(f"task {report.task_id} succeeded without an output")
-                return await self._download(report.outputs[0])
+                arrived = await self._download(report.outputs[0])
+                if "fault" not in arrived.facts or arrived.sha256 in damaged:
+                    return arrived
+                damaged.add(arrived.sha256)
+                await asyncio.to_thread(arrived.path.unlink)
+                raise DownloadError(str(arrived.facts["fault"]))
             except LinkExpiredError:
                 expired += 1
                 if expired > _AGAIN:
@@ -112,20 +133,22 @@ class Collector:
             again = await self._video.poll(report.task_id)  # every look gives fresh links
             report = again if again.state is TaskState.SUCCEEDED else report
 
-    async def _download(self, link: str) -> Path:
+    async def _download(self, link: str) -> Arrived:
         handle, name = await asyncio.to_thread(tempfile.mkstemp, ".part", "take-", self._work)
         path = Path(name)
         try:
-            size = 0
+            digest, size = hashlib.sha256(), 0
             with os.fdopen(handle, "wb") as file:
                 async for chunk in self._video.collect(link):
+                    digest.update(chunk)
                     size += file.write(chunk)
             if not size:
                 raise DownloadError("the output is empty")
+            facts = await asyncio.to_thread(look_at_arrival, path)
         except BaseException:
             await asyncio.to_thread(path.unlink, missing_ok=True)
             raise
-        return path
+        return Arrived(path, digest.hexdigest(), size, facts)
 
 
 def _tell_progress(report: TaskReport, seen: str, tell: Tell) -> str:
@@ -135,16 +158,3 @@ def _tell_progress(report: TaskReport, seen: str, tell: Tell) -> str:
         fields: dict[str, Any] = {"status": report.vendor_status, "progress": report.progress}
         tell("warning" if report.state is TaskState.UNRECOGNISED else "progress", **fields)
     return now
-
-
-def content_type_of(head: bytes) -> str:
-    """By the first bytes: an output link's own type is not passed on."""
-    if head[4:8] == b"ftyp":
-        return "video/quicktime" if head[8:12] == b"qt  " else "video/mp4"
-    if head.startswith(b"\x89PNG\r\n\x1a\n"):
-        return "image/png"
-    if head.startswith(b"\xff\xd8\xff"):
-        return "image/jpeg"
-    if head.startswith(b"RIFF") and head[8:12] == b"WEBP":
-        return "image/webp"
-    return "application/zip" if head.startswith(b"PK\x03\x04") else "application/octet-stream"

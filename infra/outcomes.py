@@ -17,10 +17,11 @@ from infra.audio.base import Sound
 from infra.blobs import put_blob
 from infra.budget import Budget
 from infra.clock import Clock
-from infra.collecting import Collector, content_type_of
+from infra.collecting import Collector
 from infra.errors import DownloadError, LinkExpiredError, PreconditionFailedError, ShotrunnerError, TakeFailedError
 from infra.failures import classify_failure
 from infra.ledger import open_credits, read_history
+from infra.media.arrival import content_type_of
 from infra.patience import keep_record, keep_trying
 from infra.providers.base import MediaInput, TaskReport, TaskState
 from infra.storage.base import ObjectStore
@@ -90,9 +91,12 @@ class Outcomes:
             failure = self._failure(intent, task, report.failure_code or "", detail, failure_class, charged)
             raise await self._fail(purchase, intent, failure.model_copy(update={"retryable": retryable}))
         try:
-            async with self._collector.fetch(report, tell=functools.partial(self.tell_of, purchase)) as path:
-                content_type = await asyncio.to_thread(_sniff, path)
-                blob = await keep_trying(self._clock, lambda: put_blob(self._store, "take", path, content_type))
+            async with self._collector.fetch(report, tell=functools.partial(self.tell_of, purchase)) as arrived:
+                content_type = await asyncio.to_thread(_sniff, arrived.path)
+                put = functools.partial(
+                    put_blob, self._store, "take", arrived.path, content_type, sha256=arrived.sha256
+                )
+                blob = await keep_trying(self._clock, put)
         except (DownloadError, LinkExpiredError) as e:
             failure = self._failure(intent, task, "OUTPUT.LOST", e.detail, FailureClass.LOST, charged)
             raise await self._fail(purchase, intent, failure) from e
@@ -103,7 +107,7 @@ class Outcomes:
             blob=blob,
             credits=charged,
             task_id=task.task_id,
-            facts={"content_type": content_type},
+            facts={"content_type": content_type, "probe": dict(arrived.facts)},
             at=self._clock.now(),
         )
         return await self._commit(purchase, intent, result)

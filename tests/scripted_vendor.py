@@ -22,7 +22,15 @@ from manifests.digest import take_key
 
 KEY = "key_" + "5a" * 64
 CAMPAIGN = "morning"
-FILM = b"\x00\x00\x00\x18ftypmp42" + b"film" * 500
+
+
+def box(kind: bytes, content: bytes) -> bytes:
+    return (len(content) + 8).to_bytes(4, "big") + kind + content
+
+
+PICTURE_TRACK = box(b"trak", box(b"mdia", box(b"hdlr", bytes(8) + b"vide")))
+FILM = box(b"ftyp", b"mp42" + b"film" * 3) + box(b"mdat", b"film" * 500) + box(b"moov", PICTURE_TRACK)
+STILL = b"\x89PNG\r\n\x1a\nstill\x00IEND\xaeB`\x82"
 SOUND = b"RIFF....WAVE"
 TIMINGS = {
     "characters": ["H", "i"],

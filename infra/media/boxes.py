@@ -97,6 +97,21 @@ def read_movie(path: Path) -> Movie | None:
     return Movie(brand=brand, index_first=first, fragmented=b"moof" in kinds, tracks=tracks)
 
 
+def top_length(path: Path) -> int:
+    """How long the file is by what its outermost boxes say; more than it has when its end is missing."""
+    length, told = path.stat().st_size, 0
+    with path.open("rb") as file:
+        while told + 8 <= length:
+            file.seek(told)
+            size, _ = struct.unpack(">I4s", file.read(8))
+            if size == 1 and told + 16 <= length:
+                (size,) = struct.unpack(">Q", file.read(8))
+            if size < 8:  # 0: until the end of the file
+                return length
+            told += size
+    return told
+
+
 def _top_boxes(file: BinaryIO, length: int) -> Iterator[tuple[bytes, int, int]]:
     """(kind, start of payload, payload bytes) of each box at the top level."""
     position = 0

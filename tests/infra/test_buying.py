@@ -29,13 +29,13 @@ from kill_points import (
     prompt_of,
     serve,
 )
-from scripted_vendor import CAMPAIGN, FILM, KEY, SOUND, Set, answer, cut_short, line, take
+from scripted_vendor import CAMPAIGN, FILM, KEY, SOUND, STILL, Set, answer, cut_short, line, take
 
 from infra import errors
 from infra.blobs import read_blob
-from infra.collecting import content_type_of
 from infra.failures import classify_failure
 from infra.ledger import read_entries, read_history, spent_and_reserved, write_take_record
+from infra.media.arrival import content_type_of
 from infra.providers.base import MediaInput
 from infra.providers.runway import RunwayProvider
 from infra.slots import Slots
@@ -111,7 +111,7 @@ async def test_a_still_takes_its_references_along(stage: Set, tmp_path: Path) ->
         request={"endpoint": "/v1/text_to_image", "body": body},
         media={digest_json(holder): MediaInput(sha, path, "image/png")},
     )
-    stage.vendor.script["output"] = [httpx.Response(200, content=b"\x89PNG\r\n\x1a\nstill")]
+    stage.vendor.script["output"] = [httpx.Response(200, content=STILL)]
     result = await stage.buyer().obtain(still)
     assert stage.vendor.bodies[0]["referenceImages"][0]["uri"].startswith("data:image/png;base64,")
     assert result.blob.content_type == "image/png"
@@ -432,6 +432,38 @@ async def test_a_truncated_output_is_fetched_again(stage: Set, tmp_path: Path) -
     stage.vendor.script["output"] = [cut_short, httpx.Response(200, content=b"")]
     result = await stage.buyer(work=tmp_path).obtain(take())
     assert read_blob(stage.store, result.blob) == FILM
+    assert os.listdir(tmp_path) == []  # noqa: PTH208 - nothing else is async here
+
+
+async def test_an_output_that_was_damaged_on_its_way_is_fetched_again(stage: Set, tmp_path: Path) -> None:
+    """As long as it should be, and still not whole."""
+    damaged = FILM.replace(b"moov", b"mo\x00v")
+    stage.vendor.script["output"] = [httpx.Response(200, content=damaged)]
+    result = await stage.buyer(work=tmp_path).obtain(take())
+    assert read_blob(stage.store, result.blob) == FILM
+    assert "fault" not in result.facts["probe"]
+    (told,) = [e for e in stage.events if e["message_type"] == "policy"]
+    assert "no index" in told["reason"]
+    assert os.listdir(tmp_path) == []  # noqa: PTH208 - nothing else is async here
+
+
+async def test_what_the_vendor_made_badly_is_admitted_as_it_is(stage: Set, tmp_path: Path) -> None:
+    """The same bytes twice are no accident of the way. It was paid, and its screening says what is wrong with it."""
+    stage.vendor.script["output"] = [httpx.Response(200, content=b"no film at all")] * 2
+    result = await stage.buyer(work=tmp_path).obtain(take())
+    assert read_blob(stage.store, result.blob) == b"no film at all"
+    assert result.facts == {
+        "content_type": "application/octet-stream",
+        "probe": {"fault": "it is no picture and no film"},
+    }
+    assert stage.total() == 60
+
+
+async def test_an_output_that_comes_damaged_in_another_way_each_time_is_lost(stage: Set, tmp_path: Path) -> None:
+    stage.vendor.script["output"] = [httpx.Response(200, content=b"%d" % n) for n in range(3)]
+    with pytest.raises(errors.TakeFailedError) as caught:
+        await stage.buyer(work=tmp_path).obtain(take())
+    assert caught.value.failure_class == FailureClass.LOST
     assert os.listdir(tmp_path) == []  # noqa: PTH208 - nothing else is async here
 
 
