@@ -15,6 +15,7 @@ from prefect.client.schemas.objects import State
 from prefect.runtime import flow_run
 
 from flows.graphics import shared_borders
+from flows.orphans import mark_orphans
 from flows.problems import note_problems
 from flows.shots import Circled, shoot
 from flows.shown import Shown
@@ -94,6 +95,7 @@ async def produce_plan(
     async with open_production(plan, store, settings, console, run_id=run_id) as production:
         production.flow_runs = attempt.flow_runs if attempt else ()
         console.events.emit("flow", flow_run=this)
+        await mark_orphans(production.plan.campaign, store, this)
         shown = Shown(production)
         await shown.begin()
         try:

@@ -31,7 +31,7 @@ LOST_SECONDS = 75  # two heartbeats and a half
 BEGIN_SECONDS = 300  # from the worker's taking it to its first line
 CANCEL_SECONDS = 150  # 30 s of grace, and time for the worker to hear of it
 _ENDED = ("Completed", "Failed", "Cancelled", "Crashed", SKIPPED, NEEDS_APPROVAL)
-_RESTS = ("Paused", "Suspended", "AwaitingRetry", "Scheduled", "Late")
+_RESTS = ("Paused", "Suspended", "AwaitingRetry", "AwaitingConcurrencySlot", "Scheduled", "Late")
 
 
 @dataclass(frozen=True)

@@ -117,6 +117,22 @@ def test_a_run_by_hand_hears_cancel_from_the_server(short_film: Callable[..., Pr
     project.assert_books_agree()
 
 
+def test_a_killed_run_is_crashed_on_the_server_once_another_has_its_lease(
+    film: Callable[..., Project], prefect_server: str
+) -> None:
+    project = film()
+    process = project.start("run", "film.yaml", env={"SHOTRUNNER_BACKLOT_LATENCY": "5"})
+    takes = project.root / ".shotrunner" / "store" / "v1" / "takes"
+    project.wait_for(lambda: len(list(takes.glob("*/task-1.json"))) > 0, process, "a task")
+    project.kill(process)
+    again = project.run()
+    assert again.code == 0, again.text
+    runs = httpx.post(f"{prefect_server}/flow_runs/filter", json={"sort": "START_TIME_ASC"}, timeout=30).json()
+    store = str(project.root / ".shotrunner" / "store")
+    assert [r["state"]["type"] for r in runs if r["parameters"].get("store") == store] == ["CRASHED", "COMPLETED"]
+    project.assert_nothing_twice()
+
+
 def set_state(url: str, run: str, state: str) -> None:
     answer = httpx.post(f"{url}/flow_runs/{run}/set_state", json={"state": {"type": state}}, timeout=30)
     answer.raise_for_status()
