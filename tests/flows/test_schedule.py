@@ -1,0 +1,176 @@
+"""A schedule carried out on the backlot: the same day twice, the next week with a changed offer; and the commands
+around it, as people type them. Pictures are an eighth of their size; all else is what `run --schedule` does."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from command import Shotrunner
+from projects import PATIENCE, SHORT, Project, clean_environment, write_project
+from weeks import CHANGES, CUPS, OFFERS, WEEKLY, Clock, Weekly, write_weekly
+
+# What `run --schedule weekly.yaml --date DAY` does once its words are understood.
+START = """\
+import sys
+from pathlib import Path
+from flows.apply import apply_prepared
+from flows.scheduling import begin_scheduled, find_occurrence, prepare_scheduled
+from manifests.plan import Options
+from manifests.scheduled import read_schedule
+file = Path("weekly.yaml")
+occurrence = find_occurrence(read_schedule(file).schedule, sys.argv[1])
+planned = begin_scheduled(prepare_scheduled(file, occurrence, options=Options(picture_scale=8)))
+sys.exit(apply_prepared(planned.prepared, None, yes=False, json=True))
+"""
+
+
+def start(project: Project, day: str) -> dict[str, Any]:
+    """The last line that it says."""
+    ended = subprocess.run(
+        [sys.executable, "-c", START, day], cwd=project.root, env={**clean_environment(), **project.environment},
+        capture_output=True, text=True, timeout=PATIENCE, check=False,
+    )  # fmt: skip
+    assert ended.returncode == 0, ended.stderr[-3000:] + ended.stdout[-2000:]
+    return dict(json.loads(ended.stdout.splitlines()[-1]))
+
+
+def test_a_week_is_carried_out_once_and_the_next_buys_what_changed(tmp_path: Path, prefect_server: str) -> None:
+    project = write_project(tmp_path / "p", SHORT, "short", {"PREFECT_API_URL": prefect_server})
+    project.change(*CHANGES)
+    (project.root / "data").mkdir()
+    for name, text in (("weekly.yaml", WEEKLY), ("data/offers.csv", OFFERS), ("data/cups.csv", CUPS)):
+        (project.root / name).write_text(text)
+    first = start(project, "2026-12-14")
+    assert (len(project.creates()), first["exit_code"], len(first["films"])) == (2, 0, 2)
+    assert project.record.scheduled is not None
+    assert (project.record.scheduled.name, project.record.scheduled.date, project.record.scheduled.week) == (
+        "weekly", "2026-12-14", "2026-W51",
+    )  # fmt: skip
+    assert project.record.scheduled.params == {"offer": "tea for two", "week": "2026-W51"}
+    again = start(project, "2026-12-14")
+    assert (again["calls"], again["encodes"], len(project.creates())) == (0, 0, 2)
+    after = start(project, "2026-12-21")  # the white cup is new; the green one's words are drawn anew
+    assert (len(project.creates()), after["exit_code"], len(after["films"])) == (3, 0, 2)
+    project.assert_nothing_twice()
+    project.assert_books_agree()
+
+
+# --- as people type it ---
+
+
+@pytest.fixture
+def weekly(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, examples: Path) -> Weekly:
+    found = write_weekly(tmp_path / "weekly")
+    monkeypatch.chdir(found.root)
+    return found
+
+
+def test_the_next_starts_are_listed(weekly: Weekly, shotrunner: Shotrunner, no_network: None) -> None:
+    cost = "2 variants  240 play credits"
+    answer = shotrunner("schedule", "preview", "weekly.yaml", "--from", "2026-12-14", "--next", 3)
+    assert (answer.code, answer.out.splitlines()) == (0, [
+        f"2026-12-14 05:30 Europe/London  week 2026-W51  offer tea for two  cup green, blue  {cost}",
+        f"2026-12-21 05:30 Europe/London  week 2026-W52  offer tea for one  cup green, white  {cost}",
+        "2026-12-28                      skipped (skip_dates)",
+        f"2027-01-04 05:30 Europe/London  week 2027-W01  offer tea for one  cup green, white  {cost}",
+    ])  # fmt: skip
+    facts = shotrunner("schedule", "preview", "weekly.yaml", "--from", "2026-12-14", "--next", 1, "--json").facts
+    assert (facts["schedule"], facts["starts"][0]["credits"], facts["starts"][0]["instant"]) == (
+        "weekly", 240, "2026-12-14T05:30:00+00:00",
+    )  # fmt: skip
+
+
+def test_a_start_that_cannot_be_settled_is_told_with_its_line(weekly: Weekly, shotrunner: Shotrunner) -> None:
+    weekly.edit("data/offers.csv", "2026-12-21,,", "2026-12-21,2026-12-31,")
+    answer = shotrunner("schedule", "preview", "weekly.yaml", "--from", "2026-12-21", "--next", 2)
+    assert answer.code == 2
+    assert answer.out.splitlines()[-1] == "2027-01-04 05:30 Europe/London  week 2027-W01  1 problem"
+    assert answer.err.startswith(
+        "data/offers.csv:3: params.offer: no row is good on 2027-01-04: line 3 ends on 2026-12-31"
+    )
+
+
+def test_clock_changes_are_told(weekly: Weekly, shotrunner: Shotrunner) -> None:
+    weekly.edit(
+        "weekly.yaml", 'cron: "30 5 * * 1", timezone: Europe/London', 'cron: "30 1 * * *", timezone: Europe/London'
+    )
+    weekly.edit("data/offers.csv", "2026-12-07", "2026-01-01")
+    autumn = shotrunner("schedule", "preview", "weekly.yaml", "--from", "2026-10-25", "--next", 1)
+    assert autumn.out.splitlines()[1] == "    clocks change: 01:30 comes twice, it starts the first time"
+    spring = shotrunner("schedule", "preview", "weekly.yaml", "--from", "2026-03-29", "--next", 1)
+    assert spring.out.splitlines()[1] == ("    clocks change: there is no 01:30 on 2026-03-29, it starts at 00:30 GMT")
+
+
+@pytest.mark.parametrize(("words", "told"), [
+    ((), "run takes a manifest, or --schedule"),
+    (("film.yaml", "--schedule", "weekly.yaml", "--date", "2026-12-14"), "run takes a manifest, or --schedule"),
+    (("--schedule", "weekly.yaml"), "--schedule needs a day"),
+    (("film.yaml", "--date", "2026-12-14"), "--date and --dry-run belong to --schedule"),
+    (("film.yaml", "--dry-run"), "--date and --dry-run belong to --schedule"),
+    (("--schedule", "weekly.yaml", "--date", "tomorrow"), "`tomorrow` is no day"),
+    (("--schedule", "weekly.yaml", "--date", "2026-12-15"), "nothing starts on 2026-12-15"),
+    (("--schedule", "none.yaml", "--date", "2026-12-15"), "none.yaml: no such file"),
+])  # fmt: skip
+def test_words_that_do_not_go_together(weekly: Weekly, shotrunner: Shotrunner, words: Any, told: str) -> None:
+    answer = shotrunner("run", *words)
+    assert answer.code == 2
+    assert told in answer.err
+
+
+def test_a_dry_run_shows_the_plan_and_writes_nothing(weekly: Weekly, shotrunner: Shotrunner) -> None:
+    words = ("run", "--schedule", "weekly.yaml", "--date", "2026-12-14", "--dry-run")
+    answer = shotrunner(*words)
+    assert answer.code == 0
+    assert answer.out.startswith("weekly: 2026-12-14 05:30 Europe/London  offer tea for two, week 2026-W51\n")
+    assert "240 play credits" in answer.out
+    assert not (weekly.root / ".shotrunner").exists()
+    facts = shotrunner(*words, "--json").facts
+    assert (facts["schedule"], facts["params"]["offer"], facts["credits"]["total"]) == ("weekly", "tea for two", 240)
+
+
+def test_a_day_that_is_skipped_does_nothing(weekly: Weekly, shotrunner: Shotrunner) -> None:
+    answer = shotrunner("run", "--schedule", "weekly.yaml", "--date", "2026-12-28")
+    assert (answer.code, answer.out) == (
+        0, "weekly: 2026-12-28 05:30 Europe/London: skipped (skip_dates); nothing is done\n",
+    )  # fmt: skip
+    assert not (weekly.root / ".shotrunner").exists()
+
+
+def test_a_paid_month_that_is_full_stops_the_start(
+    weekly: Weekly, shotrunner: Shotrunner, monkeypatch: pytest.MonkeyPatch, no_network: None
+) -> None:
+    """Real credits, were it not on paper: nothing is sent, and the start is on record with what was settled."""
+    monkeypatch.setenv("RUNWAYML_API_SECRET", "key_" + "5a" * 64)
+    weekly.edit("weekly.yaml", "override:\n", "budget: {per_month: {credits: 300}}\noverride:\n")
+    weekly.edit("data/offers.csv", "2026-12-07", "2026-01-01")
+    now = dt.datetime.now(dt.UTC)
+    mondays = [now - dt.timedelta(days=now.weekday() + 7 * weeks) for weeks in (0, 1)]
+    clock = Clock()
+    clock.set(*now.timetuple()[:5])
+    bought = weekly.begin(f"{mondays[1]:%Y-%m-%d}", clock)
+    weekly.film_of(bought, at=now)
+    weekly.edit("data/cups.csv", "green,matte green", "olive,olive green")
+    answer = shotrunner("run", "--schedule", "weekly.yaml", "--date", f"{mondays[0]:%Y-%m-%d}", "--yes")
+    assert answer.code == 5, answer.err
+    assert f"budget.per_month is 300 credits, 240 are spent in {now:%Y-%m}" in answer.err
+    assert "--budget +N" in answer.err
+
+
+def test_a_schedule_stands_for_its_next_start(weekly: Weekly, shotrunner: Shotrunner) -> None:
+    weekly.edit("data/offers.csv", "2026-12-07", "2026-01-01")
+    checked = shotrunner("validate", "weekly.yaml")
+    assert checked.code == 0, checked.err
+    assert checked.out.startswith("ok, as it starts on 20")
+    facts = shotrunner("plan", "weekly.yaml", "--json").facts
+    assert (facts["campaign"], facts["credits"]["total"]) == ("paper", 240)
+    assert shotrunner("status", "weekly.yaml").code == 0
+    assert "--out and --compare are for a manifest" in shotrunner("plan", "weekly.yaml", "--out", "plan.json").err
+    alone = shotrunner("validate", "film.yaml")
+    assert alone.code == 2
+    assert "a schedule sets parameters: there is none" in alone.err
