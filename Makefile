@@ -9,6 +9,7 @@ BIN := $(VENV)/bin
 help:
 	@echo "make demo   film manifests/examples/morning-30s.yaml on the backlot into out/demo/"
 	@echo "make test   every check and test"
+	@echo "make test-ceph  the storage contract on Ceph, installed from Debian where that is possible"
 	@echo "make soak   200 rehearsals of the film in bad weather (half an hour on two cores)"
 	@echo "make monday a weekly start on a Prefect server, one of its two workers killed (needs PostgreSQL; 4 minutes)"
 	@echo "make setup  install into .venv only"

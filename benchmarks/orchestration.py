@@ -22,7 +22,7 @@ from typing import Any, cast
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from scheduling import MODEL, purchases
+from scheduling import MODEL, film_of, purchases
 
 from flows.apply import prefect_environment
 from infra.audio.base import SoundProvider
@@ -37,7 +37,7 @@ from infra.runners.local import LocalRunner
 from infra.steps import StepRunner
 from infra.storage.folder import FolderStore
 
-FILM = b"\x00\x00\x00\x18ftypmp42" + bytes(20_000)
+FILM = film_of(20_000)
 AT_ONCE = 50
 TICK = os.sysconf("SC_CLK_TCK")
 Take = Callable[[str, Purchase], Awaitable[Any]]

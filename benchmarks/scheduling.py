@@ -43,10 +43,22 @@ from infra.storage.memory import MemoryStore
 from manifests.digest import take_key
 
 T = TypeVar("T")
+
+
+def box(kind: bytes, content: bytes) -> bytes:
+    return (len(content) + 8).to_bytes(4, "big") + kind + content
+
+
+def film_of(size: int) -> bytes:
+    """As little of a film as is admitted at once: its media, and an index that knows of a picture."""
+    track = box(b"trak", box(b"mdia", box(b"hdlr", bytes(8) + b"vide")))
+    return box(b"ftyp", b"mp42" + bytes(12)) + box(b"mdat", bytes(size)) + box(b"moov", track)
+
+
+FILM = film_of(200_000)
 MODEL = "gen4.5"
 POLL = 5.0
 SLOWEST_POLL = POLL * 5 / 3  # four thirds, and a quarter more (infra.collecting)
-FILM = b"\x00\x00\x00\x18ftypmp42" + bytes(200_000)
 ALLOWED_MB = 500
 MEDIA_SLOTS = 2
 TAKES_OF_SHOT, SHOTS_OF_FILM = 5, 20

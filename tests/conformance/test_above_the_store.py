@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -11,11 +13,12 @@ import pytest
 from infra import errors
 from infra.blobs import blob_file, has_blob, put_blob, read_blob
 from infra.clock import SystemClock
+from infra.garbage import collect_garbage
 from infra.lease import HeldLease, acquire_lease, living_leases
 from infra.records import create_record, read_record, update_record
 from infra.storage.base import ObjectStore
 from manifests.journal import BudgetHead, Refusal
-from manifests.naming import blob_key, budget_key
+from manifests.naming import blob_key, budget_key, run_key, staging_key
 
 
 def head(before: BudgetHead | None) -> BudgetHead:
@@ -36,6 +39,41 @@ def test_blobs(store: ObjectStore, tmp_path: Path) -> None:
         read_blob(store, ref)
     with pytest.raises(errors.IntegrityError):
         blob_file(store, ref, tmp_path / "elsewhere")
+
+
+class Ahead(SystemClock):
+    """The store's objects get older without anybody waiting."""
+
+    days = 0.0
+
+    def now(self) -> dt.datetime:
+        return super().now() + dt.timedelta(days=self.days)
+
+
+def test_what_nothing_refers_to_is_collected(store: ObjectStore, tmp_path: Path) -> None:
+    clock = Ahead()
+    kept, orphan = put_blob(store, "take", b"kept", "video/mp4"), put_blob(store, "take", b"orphan", "video/mp4")
+    store.put_bytes(run_key("r1", "run.json"), kept.sha256.encode())
+    store.put_bytes(staging_key("r1", "part"), b"part")
+    for days, expected in ((6, []), (8, []), (14, []), (16, [blob_key("take", orphan.sha256)])):
+        clock.days = days
+        assert sorted(collect_garbage(store, clock, apply=True).deleted) == expected
+    assert (has_blob(store, kept), has_blob(store, orphan)) == (True, False)
+    assert [info.key for info in store.list("v1/gc/")] == []
+    assert [info.key for info in store.list("v1/staging/")] == []
+    assert put_blob(store, "take", b"orphan", "video/mp4") == orphan
+
+
+def test_a_listed_blob_that_is_put_again_is_spared(store: ObjectStore) -> None:
+    clock = Ahead()
+    ref = put_blob(store, "take", b"orphan", "video/mp4")
+    clock.days = 8
+    assert collect_garbage(store, clock, apply=True).listed
+    time.sleep(1.1)
+    before = store.head(blob_key("take", ref.sha256)).modified
+    assert put_blob(store, "take", b"orphan", "video/mp4", clock=clock) == ref
+    assert store.head(blob_key("take", ref.sha256)).modified > before
+    assert living_leases(store, clock) == []  # let go of
 
 
 def test_records(store: ObjectStore) -> None:
