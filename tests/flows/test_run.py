@@ -348,6 +348,22 @@ def test_other_words_on_screen_cost_no_call(copied: Copy) -> None:
     assert "0 vendor calls, 0 play credits; 2 encodes" in ended.out
 
 
+def test_made_again_on_a_cluster_it_is_the_same_byte_for_byte(copied: Copy, tiny: Tiny) -> None:
+    """Every step, with nothing left of what this machine made."""
+    project = copied()
+    made, creates = project.steps_made(), len(project.creates())
+    for part in ("steps", "out", "blobs/tmp", "blobs/out"):
+        shutil.rmtree(project.root / ".shotrunner" / "store" / "v1" / part)
+    shutil.rmtree(project.root / "out")
+    ended, events = project.run_events("--media-runner", "dask")
+    assert ended.code == 0, ended.text
+    assert {"message_type": "media", "runner": "dask", "address": None} in events
+    assert project.steps_made() == Counter({name: n for name, n in made.items() if name != "out_frame"}), "it is bought"
+    assert len(project.creates()) == creates
+    film = project.root / "out" / "tiny" / f"{STEM}.mp4"
+    assert film.read_bytes() == tiny.film.read_bytes()
+
+
 def test_another_prompt_buys_that_shot_and_nothing_else(copied: Copy) -> None:
     project = copied(("steam rises and drifts slowly to the right", "steam rises and drifts slowly to the left"))
     before = len(project.creates())
