@@ -127,6 +127,8 @@ def event_line(event: Mapping[str, Any]) -> str | None:
             return f"starting {event['what']}"
         case "run":
             return f"run {event['run_id']} of {event['campaign']}"
+        case "media":
+            return f"media steps are made on Dask: {event['address'] or 'a cluster of this run, on this machine'}"
         case "lease":
             return f"{event['why']}; waiting {event['seconds']} s for it to run out"
         case "collected" | "failed" | "refused" | "unknown":
