@@ -117,7 +117,7 @@ def make_plan(
     services = decide_services(settings)
     store_url = absolute_store(settings.store, loaded.root)
     store = open_store(store_url, loaded.root)
-    lock, drift = _locked(checked, accepted)
+    lock, drift = _locked(checked, accepted, scheduled)
     clock = clock or SystemClock()
     purse = Purse(store, scheduled, clock.now())
     state = StoreState(store, clock)
@@ -160,7 +160,12 @@ def absolute_store(store: str, root: Path) -> str:
     return str((root / store).absolute())
 
 
-def _locked(checked: Checked, accepted: Sequence[str]) -> tuple[Lock, tuple[str, ...]]:
+def pinned_by(checked: Checked, scheduled: Resolved | None) -> Path:
+    """The file that the lock lies beside. A schedule has its own: its days name other files than the manifest alone."""
+    return checked.campaign.path if scheduled is None else checked.loaded.root / scheduled.schedule
+
+
+def _locked(checked: Checked, accepted: Sequence[str], scheduled: Resolved | None) -> tuple[Lock, tuple[str, ...]]:
     """The lock as it is wanted now, and what has changed against the one on disk, in words."""
     campaign = checked.campaign
     files = {
@@ -172,7 +177,7 @@ def _locked(checked: Checked, accepted: Sequence[str]) -> tuple[Lock, tuple[str,
     }  # fmt: skip
     used = [checked.models[name] for name in sorted(_used_models(checked))]
     lock = make_lock(files, used, rate_card_digest(), rate_card_date())
-    old = read_lock(campaign.path)
+    old = read_lock(pinned_by(checked, scheduled))
     if old is None:
         return lock, ()
     drift = compare_lock(accept(old, lock, accepted), lock)
@@ -449,7 +454,8 @@ def store_inputs(prepared: Prepared, *, lock_beside: bool = True) -> str:
     write_marks(store, plan.campaign, prepared.marks)
     text = format_lock(prepared.lock).encode()
     if lock_beside:
-        place_file(lock_path(checked.campaign.path), digest_bytes(text), lambda: text, remedy=LOCK_REMEDY)
+        beside = lock_path(pinned_by(checked, plan.scheduled))
+        place_file(beside, digest_bytes(text), lambda: text, remedy=LOCK_REMEDY)
     for pin in checked.files:
         put_blob(store, "ref", checked.campaign.files[pin.name].path, pin.content_type)
     _put_once(store, manifest_key(plan.campaign, plan.manifest_digest), checked.loaded.manifest_bytes, "text/yaml")

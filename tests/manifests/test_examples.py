@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import datetime as dt
+import itertools
 import subprocess
 import sys
 from decimal import Decimal
@@ -17,17 +19,20 @@ from manifests.filing import check_names
 from manifests.films import variants_of
 from manifests.lint import lint_spot
 from manifests.load import load_brand
+from manifests.occurrences import occurrence_on, occurrences
 from manifests.ratecard import load_models, load_profiles
+from manifests.scheduled import read_schedule, resolve_schedule
 from manifests.starter import BRAND_PATH, KINDS, Kind, starter_brand, starter_images, starter_text
 from manifests.timing import film_frames
 
 EXAMPLES = Path(__file__).parents[2] / "manifests" / "examples"
 SPOTS = ("film-three-places", "morning-30s", "product-10s")
 MANY = ("campaign-morning", "winter-15s")
+SCHEDULES = ("winter-weekly",)
 
 
 def test_these_are_all_the_examples() -> None:
-    assert sorted(path.stem for path in EXAMPLES.glob("*.yaml")) == sorted((*SPOTS, *MANY))
+    assert sorted(path.stem for path in EXAMPLES.glob("*.yaml")) == sorted((*SPOTS, *MANY, *SCHEDULES))
 
 
 @pytest.mark.parametrize("name", [*SPOTS, *MANY])
@@ -51,6 +56,28 @@ def test_the_matrix_holds_what_is_shown() -> None:
     assert len({variant.shot(shot.id) for variant in variants for shot in variant.spot.shots}) == 33
     assert {film_frames(variant.spot) for variant in variants} == {15 * 24}
     assert {"copy", "references.product.file@pot-clay"} <= set(campaign.files)
+
+
+@pytest.mark.parametrize("name", SCHEDULES)
+def test_every_week_of_a_schedule_holds_together(name: str) -> None:
+    loaded = read_schedule(EXAMPLES / f"{name}.yaml")
+    weeks = occurrences(loaded.schedule, dt.datetime(2026, 11, 23, tzinfo=dt.UTC))
+    for occurrence in itertools.islice(weeks, 8):
+        campaign = load_campaign(loaded.manifest, scheduled=resolve_schedule(loaded, occurrence))
+        assert (campaign.warnings, check_names(campaign, load_profiles())) == ((), [])
+        assert campaign.lead.spot.review is not None
+        assert campaign.lead.spot.budget.credits == 5000
+
+
+def test_a_week_of_the_schedule_holds_what_is_shown() -> None:
+    loaded = read_schedule(EXAMPLES / "winter-weekly.yaml")
+    resolved = resolve_schedule(loaded, occurrence_on(loaded.schedule, dt.date(2026, 12, 14)))
+    campaign = load_campaign(loaded.manifest, scheduled=resolved)
+    [source] = [source.source for source in campaign.sources]
+    assert (len(source.matrix.cells), dict(resolved.params)) == (
+        18, {"offer": "winter-2", "price": "from £45", "week": "2026-W51"},
+    )  # fmt: skip
+    assert [s.text for s in campaign.lead.spot.graphics.supers] == ["from £45"]
 
 
 def test_the_campaign_holds_what_is_shown() -> None:

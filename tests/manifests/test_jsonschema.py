@@ -16,6 +16,7 @@ from pydantic import BaseModel, ValidationError
 
 from manifests.jsonschema import SCHEMA_FILE, manifest_schema, schema_text
 from manifests.load import load_data
+from manifests.schedule import Schedule
 from manifests.schema import PEOPLE, Brand, Campaign, Spot
 
 EXAMPLES = Path(__file__).parents[2] / "manifests" / "examples"
@@ -98,7 +99,7 @@ FULL: dict[str, Any] = {
 
 
 def in_models(data: dict[str, Any]) -> bool:
-    kinds: dict[str, type[BaseModel]] = {"brand": Brand, "campaign": Campaign}
+    kinds: dict[str, type[BaseModel]] = {"brand": Brand, "campaign": Campaign, "schedule": Schedule}
     model = kinds.get(str(data.get("kind")), Spot)
     try:
         model.model_validate(data, context=PEOPLE, by_alias=True, by_name=False)
