@@ -60,6 +60,8 @@ def collection_lines(facts: Mapping[str, Any]) -> list[str]:
         lines.append(f"  in use again, and spared: {len(facts['spared']):,}")
     if facts["uploads"]:
         lines.append(f"  unfinished uploads {'ended' if applied else 'that would be ended'}: {facts['uploads']:,}")
+    if facts["uploads"] is None:
+        lines.append("  unfinished uploads: these keys may not look (s3:ListBucketMultipartUploads)")
     lines += [f"  not ours, left alone: {key}" for key in facts["foreign"][:_MOST]]
     if facts["listed"] and applied:
         lines.append(f"  run it again in {facts['grace']}: what is listed is deleted then, unless it is used by then")

@@ -55,7 +55,7 @@ class Collection:
     deleted: dict[str, int] = field(default_factory=dict)
     spared: list[str] = field(default_factory=list)  # listed once, and in use again
     litter: dict[str, int] = field(default_factory=dict)
-    uploads: int = 0  # unfinished, in a bucket
+    uploads: int | None = 0  # unfinished, in a bucket; None when these keys may not look
     next_due: dt.datetime | None = None
 
 
@@ -207,7 +207,10 @@ class _Collector:
                 self._done.litter[info.key] = info.version.size
                 if self._lease is not None:
                     self._store.delete(info.key)
-        self._done.uploads = self._store.end_uploads(before, dry=self._lease is None)
+        try:
+            self._done.uploads = self._store.end_uploads(before, dry=self._lease is None)
+        except errors.AccessDeniedError:  # the bucket's lifecycle rule ends them as well
+            self._done.uploads = None
 
     def _renew(self) -> None:
         """Raises LeaseHeldError when it was lost: then nothing more is deleted."""

@@ -148,6 +148,18 @@ def test_litter_goes_after_two_days(store: MemoryStore, clock: TestClock) -> Non
     assert [info.key for info in store.list("v1/staging/")] == [staging_key("r", "fresh")]
 
 
+def test_a_collector_that_may_not_see_uploads_still_collects(store: MemoryStore, clock: TestClock) -> None:
+    put(store, clock, ONE)
+    clock.elapsed += 8 * DAY
+
+    class Partial(FaultyStore):
+        def end_uploads(self, before: dt.datetime, *, dry: bool = False) -> int:
+            raise errors.AccessDeniedError("ListMultipartUploads")
+
+    done = collect(Partial(store), clock)
+    assert (done.uploads, len(done.listed)) == (None, 1)
+
+
 def test_digests_anywhere_in_any_record_count(store: MemoryStore, clock: TestClock) -> None:
     refs = [put(store, clock, b"%d" % n) for n in range(6)]
     store.put_bytes("v1/manifests/c/x.lock.json", refs[0].sha256.encode())
