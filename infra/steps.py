@@ -24,8 +24,8 @@ from manifests.naming import step_record_key
 
 
 class StepRunner:
-    """Runs steps, each once however many ask for it. `made` and `kept` count them, for the report; `made_keys`: of those
-    that were made."""
+    """Runs steps, each once however many ask for it. `made` and `kept` count them, for the report; `made_keys`: of
+    those that were made."""
 
     def __init__(self, store: ObjectStore, clock: Clock, events: Events, runner: MediaRunner) -> None:
         self._store = store

@@ -22,8 +22,8 @@ _LOOK_UP = r"\$\{"
 _SHARED = (
     "Spot", "Campaign", "CampaignSpot", "CutDownShot", "Variants", "TableAxis", "Deliver", "Budget", "Review", "Gate",
     "Brand", "Logo", "Colours", "Voice", "Card",
-    "Schedule", "When", "TableCell", "Refresh", "Sum", "ScheduleBudget", "OnlyIf", "Approvals", "PictureGate", "CutGate",
-    "Notify",
+    "Schedule", "When", "TableCell", "Refresh", "Sum", "ScheduleBudget", "OnlyIf", "Approvals", "PictureGate",
+    "CutGate", "Notify",
 )  # fmt: skip
 _BOUNDS = (("ge", "minimum"), ("gt", "exclusiveMinimum"), ("le", "maximum"), ("lt", "exclusiveMaximum"))
 

@@ -165,8 +165,9 @@ def resolve_schedule(loaded: LoadedSchedule, occurrence: Occurrence) -> Resolved
     resolved = Resolved(
         name=loaded.schedule.name, schedule=_from_root(loaded, loaded.path), digest=loaded.digest,
         instant=occurrence.instant, zone=loaded.schedule.when.timezone, date=str(occurrence.date),
-        week=occurrence.week, params=dict(sorted(params.items())), manifest=_from_root(loaded, loaded.manifest), patch=_as_json(tree),
-        rules=loaded.schedule.model_copy(update={"override": {}}), tables=settling.tables, ids=tuple(sorted(settling.ids)), axes=dict(sorted(settling.axes.items())),
+        week=occurrence.week, params=dict(sorted(params.items())), manifest=_from_root(loaded, loaded.manifest),
+        patch=_as_json(tree), rules=loaded.schedule.model_copy(update={"override": {}}), tables=settling.tables,
+        ids=tuple(sorted(settling.ids)), axes=dict(sorted(settling.axes.items())),
     )  # fmt: skip
     resolved._tree = tree
     return resolved

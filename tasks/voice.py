@@ -34,8 +34,8 @@ async def fit_line(
     """Speeds the line up as far as its `fit` allows, after that without its pauses where it says so; raises
     LineTooLongError rather than cut a word.
 
-    The line has the time from `start_frame` to `end_frame` (film frames at 24): to the end of its shot, which was planned
-    long enough where its `fit` says `extend`.
+    The line has the time from `start_frame` to `end_frame` (film frames at 24): to the end of its shot, which was
+    planned long enough where its `fit` says `extend`.
     """
     voiceover = production.spot.sound.voiceover
     if voiceover is None:

@@ -1,4 +1,4 @@
-"""What a start may still spend: the nearer of its own limit and its month's, and months as a zone's calendar has them."""
+"""What a start may still spend: the nearer of its own limit and its month's; months of a zone's calendar."""
 
 from __future__ import annotations
 
