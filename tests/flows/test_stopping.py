@@ -1,4 +1,4 @@
-"""What becomes of a flow run that is told to stop: the time that there is, and the state that sets it going or not."""
+"""What becomes of a flow run that is told to stop: the time there is, and the state that sets it going again or not."""
 
 from __future__ import annotations
 
