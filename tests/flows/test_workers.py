@@ -15,6 +15,7 @@ import pytest
 from prefect_servers import MissingError, Postgres, PrefectServer, Worker, find_program, server_user, wait_until
 from schedules import WEEKLY, Scheduled, backlot_of, wait_for_state, write_scheduled
 
+from infra.runs import list_runs
 from manifests.naming import attempt_prefix
 
 pytestmark = pytest.mark.slow
@@ -137,6 +138,21 @@ def test_the_other_worker_goes_on_with_a_run_whose_worker_was(farm: Callable[...
     tries = [office.scheduled.store.get_bytes(info.key)[0].decode() for info in office.scheduled.store.list(prefix)]
     assert len(tries) == 2
     assert all(record.run_id in text for text in tries), "a killed run goes on under its id"
+
+
+def test_a_process_that_is_told_to_end_writes_its_record_and_goes_on_elsewhere(farm: Callable[..., Farm]) -> None:
+    """As containers are stopped: SIGTERM for the flow's own process."""
+    office = farm(40)
+    first = office.worker()
+    run = office.start()
+    office.wait_for_tasks(1)
+    for process in first.flow_processes():
+        os.kill(process, signal.SIGTERM)
+    assert office.wait(run, "Completed", seconds=150).startswith("1 film")
+    assert office.server.states(run).count("Crashed") == 1
+    office.assert_in_order(creates=1)
+    ends = [record.exit_code for record in list_runs(office.scheduled.store, "short")]
+    assert ends == [130, 0]
 
 
 def test_cancel_collects_what_is_ready_and_leaves_the_rest_in_flight(farm: Callable[..., Farm]) -> None:
