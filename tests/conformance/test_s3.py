@@ -124,6 +124,30 @@ def test_a_conflict_that_stays_is_decided_by_what_is_there(proxy: SpoilingProxy,
     assert through_proxy.put_bytes("k2", b"mine", if_absent=True).size == 4
 
 
+def test_a_server_that_wants_tags_without_quotes_is_understood(
+    proxy: SpoilingProxy, through_proxy: ObjectStore
+) -> None:
+    """It refuses a swap of what has not changed: the same tag is sent bare, and from then on at once."""
+    first = through_proxy.put_bytes("k", b"1")
+    proxy.spoil("PUT", 412, "PreconditionFailed")
+    second = through_proxy.put_bytes("k", b"2", if_match=first.tag)
+    third = through_proxy.put_bytes("k", b"3", if_match=second.tag)
+    sent = [seen.headers["If-Match"] for seen in proxy.seen if "If-Match" in seen.headers]
+    bare = [tag.strip('"') for tag in (first.tag, second.tag)]
+    assert sent == [first.tag, *bare]
+    with pytest.raises(errors.PreconditionFailedError):
+        through_proxy.put_bytes("k", b"4", if_match=second.tag)
+    through_proxy.delete("k", if_match=third.tag)
+
+
+def test_a_swap_that_lost_is_no_matter_of_quotes(proxy: SpoilingProxy, through_proxy: ObjectStore) -> None:
+    first = through_proxy.put_bytes("k", b"1")
+    through_proxy.put_bytes("k", b"2")
+    with pytest.raises(errors.PreconditionFailedError):
+        through_proxy.put_bytes("k", b"3", if_match=first.tag)
+    assert [seen.headers["If-Match"] for seen in proxy.seen if "If-Match" in seen.headers] == [first.tag]
+
+
 def test_a_cut_download_is_fetched_again(proxy: SpoilingProxy, through_proxy: ObjectStore) -> None:
     through_proxy.put_bytes("k", b"whole" * 1000)
     proxy.spoil("GET", "cut", times=2)
