@@ -206,6 +206,7 @@ def refuse_drift(prepared: Prepared) -> None:
         )
 
 
+RUN_AGAIN = "`shotrunner run --schedule S --date D --budget +N`"
 LOCK_REMEDY = "the lock lies beside its manifest: let this user write there, or copy the project"
 PRICES_MAY_MOVE = Decimal("0.02")
 
@@ -413,6 +414,12 @@ def _notices(checked: Checked, services: Services) -> tuple[str, ...]:
     return tuple(notices)
 
 
+class BudgetHeldError(BudgetExceededError):
+    """A start of a schedule that waits for somebody to allow more."""
+
+    summary = "held: over budget"
+
+
 def refuse_over_budget(plan: Plan) -> None:
     """Before anything is paid. The reserve for retakes is held back from the first takes; retakes may use all of it."""
     spot = plan.read_spot()
@@ -424,10 +431,10 @@ def refuse_over_budget(plan: Plan) -> None:
         held = f" ({spot.budget.reroll_reserve:.0%} is held for retakes)" if spot.budget.reroll_reserve else ""
         costs = "speech and pictures cost at least" if plan.is_speech else "the plan costs"
         if plan.allowance is not None:
-            raise BudgetExceededError(
-                f"{costs} {totals.credits:,} credits; {plan.allowance.words()}{held}",
-                remedy="say --budget +N for this start, or raise the schedule's budget; nothing was bought",
-            )
+            detail = f"{costs} {totals.credits:,} credits; {plan.allowance.words()}{held}; nothing was bought"
+            if plan.allowance.when_exceeded == "hold":
+                raise BudgetHeldError(detail, remedy=f"{RUN_AGAIN} goes on, or raise the schedule's budget")
+            raise BudgetExceededError(detail, remedy=f"raise the schedule's budget; {RUN_AGAIN} buys it all the same")
         raise BudgetExceededError(
             f"{costs} {totals.credits:,} credits; {totals.budget:,} are allowed{held}, {totals.spent:,} are spent",
             remedy="raise budget.credits, ask for fewer takes, or say --budget +N",

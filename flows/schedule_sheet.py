@@ -97,8 +97,7 @@ def start_lines(planned: Planned) -> list[str]:
         return [f"{head}: skipped ({occurrence.skipped}); nothing is done"]
     params = ", ".join(f"{name} {text}" for name, text in resolved.params.items())
     lines = [head + (f"  {params}" if params else f"  week {resolved.week}")]
-    lines += [f"  {occurrence.clock}"] if occurrence.clock else []
-    return lines + [f"  {notice}" for notice in planned.notices]
+    return lines + ([f"  {occurrence.clock}"] if occurrence.clock else [])
 
 
 def row_lines(row: Mapping[str, Any]) -> list[str]:

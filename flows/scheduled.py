@@ -32,7 +32,7 @@ from prefect.states import Cancelling
 from flows.apply import finished_films, pictures_after, refuse_gates, refuse_what_is_missing
 from flows.campaign import INTERRUPTED, Ended, produce_plan
 from flows.costs import refuse_unexplained
-from flows.prepare import Prepared, refuse_drift, refuse_over_budget, store_inputs
+from flows.prepare import BudgetHeldError, Prepared, refuse_drift, refuse_over_budget, store_inputs
 from flows.reminding import look_again
 from flows.scheduling import Planned, begin_scheduled, decide, find_occurrence, prepare_scheduled
 from flows.stopping import Stop, state_after, stoppable
@@ -82,8 +82,8 @@ async def _produce(found: Found, stop: Stop) -> State[Any]:
         planned, start = await asyncio.to_thread(_judge, found)
     if planned is None or not start.goes:
         return _skipped(found.name, start)
-    await asyncio.to_thread(_refuse, planned.prepared)
-    begun = await asyncio.to_thread(begin_scheduled, planned)
+    begun = await asyncio.to_thread(begin_scheduled, planned)  # first: whoever goes on later goes on with these values
+    await asyncio.to_thread(_refuse, begun.prepared)
     attempt = await asyncio.to_thread(
         begin_attempt, found.store, SystemClock(), found.name, found.occurrence.instant, str(found.flow_run.id)
     )
@@ -231,7 +231,7 @@ async def _plan_next_look(found: Found, state: State[Any], parameters: dict[str,
 
 
 def _failed(error: ShotrunnerError | ManifestError) -> State[Any]:
-    name = NEEDS_APPROVAL if isinstance(error, ApprovalNeededError) else "Failed"
+    name = NEEDS_APPROVAL if isinstance(error, ApprovalNeededError | BudgetHeldError) else "Failed"
     return State(type=StateType.FAILED, name=name, message=str(error))
 
 

@@ -92,6 +92,8 @@ def prepare_scheduled(
     )  # fmt: skip
     prepared = _marked(prepared, resolved, occurrence, clock or SystemClock())
     notices = (*_settled_before(begun, loaded, occurrence), *prepared.marks.notes)
+    told = prepared.plan.model_copy(update={"notices": (*notices, *prepared.plan.notices)})
+    prepared = replace(prepared, plan=told)
     return Planned(loaded, occurrence, resolved, prepared, begun, notices)
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from weeks import Clock, Weekly, write_weekly
 
-from flows.prepare import refuse_over_budget, store_inputs
+from flows.prepare import BudgetHeldError, refuse_over_budget, store_inputs
 from flows.scheduling import (
     NoStartError,
     decide,
@@ -127,9 +127,18 @@ def test_a_start_whose_campaign_is_at_work_is_skipped(make: Any, clock: Clock) -
 def test_a_plan_over_the_limit_of_a_start_is_held(make: Any, clock: Clock) -> None:
     plan = make(with_block("budget: {per_run: {credits: 150}, warn_at: 0.6}")).start("2026-12-14", clock).prepared.plan
     assert (plan.totals.credits, plan.totals.budget) == (240, 150)
-    with pytest.raises(BudgetExceededError, match=r"costs 240 credits; budget\.per_run is 150 credits, 0 are spent"):
+    with pytest.raises(
+        BudgetHeldError, match=r"costs 240 credits; budget\.per_run is 150 credits, 0 are spent; nothing"
+    ):
         refuse_over_budget(plan)
     assert plan.notices[0] == "budget: with this plan 240 of 150 credits for this start (160 %)"
+
+
+def test_a_start_may_also_be_over_then(make: Any, clock: Clock) -> None:
+    rules = with_block("budget: {per_run: {credits: 150}, when_exceeded: fail}")
+    with pytest.raises(BudgetExceededError) as refused:
+        refuse_over_budget(make(rules).start("2026-12-14", clock).prepared.plan)
+    assert not isinstance(refused.value, BudgetHeldError)
 
 
 def test_credits_added_by_hand_let_it_go(make: Any, clock: Clock) -> None:
