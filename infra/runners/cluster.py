@@ -10,7 +10,9 @@ import hashlib
 import importlib
 import importlib.util
 import logging
+import signal
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from multiprocessing import resource_tracker
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -230,11 +232,22 @@ async def open_cluster(
         yield runner
 
 
-def _own_cluster(work: Path, jobs: int) -> Any:
+@contextlib.asynccontextmanager
+async def _own_cluster(work: Path, jobs: int) -> AsyncIterator[Any]:
     """One worker for all, as a step is a process of its own; on loopback only, and its pages on any free port."""
     from distributed import LocalCluster
 
-    return LocalCluster(
+    starting = LocalCluster(
         n_workers=1, threads_per_worker=jobs, processes=True, asynchronous=True, dashboard_address="127.0.0.1:0",
         memory_limit=None, silence_logs=logging.CRITICAL, local_directory=str(work),
     )  # fmt: skip
+    # A Ctrl-C at the terminal is for us: its processes start with what is blocked here. The tracker that they all need
+    # would unblock it, if it were started meanwhile.
+    resource_tracker.ensure_running()
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        cluster = await starting
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+    async with cluster:
+        yield cluster

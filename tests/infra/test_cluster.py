@@ -225,10 +225,11 @@ async def test_without_an_address_a_cluster_is_started_and_ends(
         [pid] = await asyncio.to_thread(ffmpeg.wait_held)
         above = parents_of(pid)
         between = above[: above.index(os.getpid())]
-        assert between
+        os.kill(between[-1], signal.SIGINT)  # as a terminal does to all of us at a Ctrl-C
         making.cancel()
         await asyncio.gather(making, return_exceptions=True)
         ffmpeg.release()
+        assert lives(between[-1])
         made = await runner.make(job)
     await asyncio.to_thread(wait_until, lambda: not any(map(lives, [pid, *between])), "the end of everything")
     assert made.files == (await made_here(store, tmp_path, job)).files
