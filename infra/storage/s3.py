@@ -21,12 +21,11 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Literal
 from urllib.parse import urlsplit
 
-import boto3
-from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from infra import errors
 from infra.storage.base import ObjectInfo, Version, check_condition, check_key, check_prefix
+from infra.storage.s3_client import make_client, sending_once
 from infra.storage.s3_errors import explain_failure, no_bucket, s3_failures
 from infra.storage.s3_parts import PART, Digested, Target, copy_parts, digest_in_parts, upload_parts
 
@@ -55,26 +54,13 @@ def open_s3(url: str, *, addressing: Literal["auto", "path", "virtual"] = "auto"
         ) from None
     try:
         named = bool(os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL"))
-        client = _client("path" if named and addressing == "auto" else addressing)
+        client = make_client("path" if named and addressing == "auto" else addressing)
         host = urlsplit(client.meta.endpoint_url).hostname or ""
         if addressing == "auto" and not named and not host.endswith((".amazonaws.com", ".amazonaws.com.cn")):
-            client = _client("path")  # from a profile; a bucket as a host name needs DNS that few servers have
+            client = make_client("path")  # from a profile; a bucket as a host name needs DNS that few servers have
     except (BotoCoreError, ValueError) as error:  # ValueError: an endpoint that is no URL
         raise explain_failure(error, "opening it", url) from error
     return S3Store(client, bucket, prefix)
-
-
-def _client(addressing: Literal["auto", "path", "virtual"]) -> S3Client:
-    config = Config(
-        s3={"addressing_style": addressing},
-        retries={"mode": "standard", "total_max_attempts": 4},
-        max_pool_connections=32,
-        connect_timeout=5,
-        read_timeout=60,
-        response_checksum_validation="when_required",  # whoever reads a blob checks its name, which is its digest
-    )
-    # boto3 hears AWS_DEFAULT_REGION only
-    return boto3.session.Session().client("s3", region_name=os.environ.get("AWS_REGION") or None, config=config)
 
 
 class S3Store:
@@ -96,11 +82,7 @@ class S3Store:
     @functools.cached_property
     def _sends_once(self) -> S3Client:
         """A deletion that is sent again unasked may meet what has come since: equal bytes have equal tags."""
-        config = (self._client.meta.config or Config()).merge(Config(retries={"total_max_attempts": 1}))
-        meta = self._client.meta
-        return boto3.session.Session().client(
-            "s3", endpoint_url=meta.endpoint_url, region_name=meta.region_name, config=config
-        )
+        return sending_once(self._client)
 
     @property
     def bucket(self) -> str:

@@ -13,15 +13,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import boto3
 import httpx
-from botocore import UNSIGNED
-from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from infra import errors
 from infra.storage.doctor import PRIVATE, Check, Probe
 from infra.storage.s3 import S3Store
+from infra.storage.s3_client import without_key
 from infra.storage.s3_errors import s3_failures
 from infra.storage.s3_parts import Target, digest_in_parts, upload_parts
 from manifests.naming import blobs_prefix, layout_prefix, out_prefix
@@ -169,7 +167,7 @@ def _trust() -> ssl.SSLContext:
 def check_private(store: S3Store, *, thorough: bool = False) -> Check:
     """Asks without any key for one object of each sort that people could have opened by itself. `thorough` also reads
     what the bucket says of itself, where our keys may."""
-    anonymous = _without_key(store)
+    anonymous = without_key(store.client)
 
     def is_open(key: str) -> bool:
         return _answers(lambda: anonymous.head_object(Bucket=store.bucket, Key=key))
@@ -190,21 +188,6 @@ def _first_key(store: S3Store, prefix: str) -> str:
     with s3_failures(f"listing {prefix!r}", store.url):
         answer = store.client.list_objects_v2(Bucket=store.bucket, Prefix=store.prefix + prefix, MaxKeys=1)
     return next((item["Key"] for item in answer.get("Contents", [])), "")
-
-
-def _without_key(store: S3Store) -> Any:
-    meta = store.client.meta
-    style = meta.config.s3.get("addressing_style") if meta.config.s3 else None  # type: ignore[attr-defined]
-    config = Config(
-        signature_version=UNSIGNED,
-        s3={"addressing_style": style or "auto"},
-        retries={"total_max_attempts": 2},
-        connect_timeout=5,
-        read_timeout=20,
-    )
-    return boto3.session.Session().client(
-        "s3", endpoint_url=meta.endpoint_url, region_name=meta.region_name, config=config
-    )
 
 
 def _answers(act: Callable[[], Any]) -> bool:
