@@ -336,7 +336,10 @@ def schema() -> int:
 
 @app.command
 def init(
-    kind: Annotated[Literal["product", "film"], Parameter(help="One shot from a photograph, or a short film.")],
+    kind: Annotated[
+        Literal["product", "film", "schedule"],
+        Parameter(help="One shot from a photograph; a short film; or when one of them runs."),
+    ],
     folder: Annotated[Path, Parameter(help="Where to write it.")] = Path(),
     /,
     *,
@@ -352,7 +355,9 @@ def init(
 
     written = write_starter(kind, folder)
     lines = [f"wrote {path}" for path in written]
-    lines += ["the pictures are stand-ins: put yours in their place", f"next: shotrunner plan {written[0]}"]
+    if any(path.suffix in (".png", ".jpg") for path in written):
+        lines.append("the pictures are stand-ins: put yours in their place")
+    lines.append(f"next: shotrunner {'schedule preview' if kind == 'schedule' else 'plan'} {written[0]}")
     _answer({"message_type": "init", "files": [str(p) for p in written]}, lines, json=json)
     return 0
 

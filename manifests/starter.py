@@ -7,6 +7,8 @@ from typing import Final, Literal
 Kind = Literal["product", "film"]
 KINDS: Final[tuple[Kind, ...]] = ("product", "film")
 
+Starter = Literal["product", "film", "schedule"]
+
 # What `init` writes beside the manifest, by path.
 BRAND_PATH: Final = "brand/brand.yaml"
 
@@ -151,6 +153,50 @@ deliver:
 
 budget: {credits: 600, per_shot: 300}                # hard stop, in credits of $0.01
 """
+
+
+SCHEDULE_PATH: Final = "schedule.yaml"
+OFFERS_PATH: Final = "data/offers.csv"
+OFFERS: Final = "offer,from,to\nNew in our shops,,2026-12-20\nTime for tea,2026-12-21,\n"
+_SCHEDULE = """\
+# A manifest that runs by the calendar: the same film each week, with what the week changes.
+# Look ahead:  shotrunner schedule preview {file}
+manifest: 1
+kind: schedule
+name: my-weekly
+run: {run}
+
+when:
+  cron: "0 6 * * 1"               # Mondays 06:00: minute, hour, day of the month, month, day of the week
+  timezone: Europe/London         # as clocks there show it, summer and winter
+  skip_dates: []                  # such as ["2026-12-28"]
+overlap: skip                     # if last week's run still works: skip, queue or cancel
+catch_up: none                    # after downtime: none, or the last start that was missed
+start_deadline: 6h                # later than this counts as missed
+
+params:                           # settled once for each start; ${{params.offer}} may stand in the manifest, too
+  offer: {{table: data/offers.csv, date: "${{run.date}}", column: offer}}   # the row whose from and to cover the date
+
+override:                         # patch on the manifest: maps merge, lists replace, null deletes
+  graphics:
+    supers:
+      - {{at: start, offset: 0.5, duration: 2, text: "${{params.offer}}", place: safe}}
+
+budget:                           # in place of the manifest's own limit
+  per_run: {{credits: 1000}}
+  per_month: {{credits: 3000}}
+  warn_at: 0.8
+  when_exceeded: hold             # hold | deliver-what-fits | fail
+
+# approvals:                      # who is asked; nobody's silence passes a finished film
+#   takes: {{by: [art], deadline: "Tue 12:00", on_deadline: hold}}
+#   cut: {{by: [brand], deadline: "Wed 17:00"}}
+"""
+
+
+def starter_schedule(run: str) -> str:
+    """`run`: the manifest beside it that it starts."""
+    return _SCHEDULE.format(file=SCHEDULE_PATH, run=run)
 
 
 def starter_text(kind: Kind, *, file_name: str = "spot.yaml") -> str:

@@ -174,3 +174,23 @@ def test_a_schedule_stands_for_its_next_start(weekly: Weekly, shotrunner: Shotru
     alone = shotrunner("validate", "film.yaml")
     assert alone.code == 2
     assert "a schedule sets parameters: there is none" in alone.err
+
+
+@pytest.mark.parametrize("before", [(), ("product",), ("film",)])
+def test_a_starter_of_a_schedule_runs_the_film_that_is_there(
+    examples: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, shotrunner: Shotrunner, before: tuple[str, ...]
+) -> None:
+    folder = tmp_path / "first"
+    for kind in before:
+        assert shotrunner("init", kind, folder).code == 0
+    answer = shotrunner("init", "schedule", folder)
+    assert answer.code == 0
+    assert answer.out.startswith(f"wrote {folder / 'schedule.yaml'}\n")
+    assert answer.out.endswith(f"next: shotrunner schedule preview {folder / 'schedule.yaml'}\n")
+    assert ("put yours in their place" in answer.out) == (not before)
+    monkeypatch.chdir(folder)
+    listed = shotrunner("schedule", "preview", "schedule.yaml", "--from", "2026-12-14", "--next", 2)
+    assert listed.code == 0, listed.err
+    assert ["New in our shops" in listed.out, "Time for tea" in listed.out] == [True, True]
+    assert shotrunner("validate", "schedule.yaml").code == 0
+    assert shotrunner("init", "schedule", folder).code == 2
