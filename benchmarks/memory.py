@@ -125,7 +125,7 @@ def name_program(words: list[str], called: str) -> str:
     if "-m" in words[:-1]:
         module = words[words.index("-m") + 1]
         if "--serve" in words:
-            return "python -m infra.media --serve" if called.startswith("python") else f"step {called}"
+            return "steps' server" if called.startswith("python") else f"step {called}"
         if module == "infra.media":  # its job lies in a folder called after the step
             return f"step {Path(words[-1]).parent.name.partition('-')[0]}"
         return f"python -m {module}"

@@ -144,8 +144,12 @@ class Room:
             "", self._production, clips=clips, joins=joins, overlays=overlays, frames=frames, profile=self.profile,
             ratio=RATIO,
         )  # fmt: skip
-        self._forks.close()  # so that what it took is counted
+        self.close()
         return self.file(made.files["picture.mp4"])
+
+    def close(self) -> None:
+        """What the process took from which steps are forked, with all steps, is counted to whoever ends it."""
+        self._forks.close()
 
 
 def _quiet(event: Mapping[str, Any]) -> None:
@@ -201,6 +205,7 @@ def prepare(work: Path, profile: Profile) -> Bench:
         last = Span(clips[-1].start, FILM - clips[-1].start)
         whole = await room.conform(work / f"take-{CLIPS - 1}.mp4", last, joins, [])
         card = await room.conform(work / "card.png", CARD, joins, [])
+        room.close()
         title = Overlay(room.keep(title_file), width // 4, height * 3 // 5, TITLE.start, TITLE.frames)
         return Bench(room, clips, whole, card, joins, title, title_file)
 
