@@ -12,6 +12,7 @@ import contextlib
 import json
 import os
 import platform
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -58,7 +59,7 @@ class Side:
     store: ObjectStore
     own: Sequence[int] = ()
     others: Sequence[int] = ()  # of the other sides
-    wall_seconds: float = 0.0
+    rounds: list[float] = field(default_factory=list)  # wall seconds of each
     cpu_seconds: float = 0.0
     made: dict[str, str] = field(default_factory=dict)  # clip → digest of what it became
 
@@ -66,7 +67,7 @@ class Side:
         steps = StepRunner(self.store, SystemClock(), Events(), self.runner)
         cpu, began = cpu_of(os.getpid(), self.others), time.monotonic()
         made = await asyncio.gather(*(make_clip(steps, self.store, clip, n, profile) for clip, n in clips.items()))
-        self.wall_seconds += time.monotonic() - began
+        self.rounds.append(time.monotonic() - began)
         self.cpu_seconds += cpu_of(os.getpid(), self.others) - cpu
         self.made |= {c.name: r.files["shot.mp4"].sha256 for c, r in zip(clips, made, strict=True)}
 
@@ -181,59 +182,75 @@ async def sides_of(folder: Path, at_once: int) -> AsyncIterator[list[Side]]:
             address, pids = await stack.enter_async_context(dask(folder, jobs))
             store = open_store(f"dask-{jobs}", folder)
             joined = open_cluster(store, SystemClock(), folder, address=address, jobs=jobs)
-            sides.append(Side("dask", jobs, await stack.enter_async_context(joined), store, pids))
+            runner = await stack.enter_async_context(joined)
+            await runner._client.wait_for_workers(jobs)
+            sides.append(Side("dask", jobs, runner, store, pids))
         for side in sides:
             side.others = [pid for other in sides if other is not side for pid in other.own]
         yield sides
 
 
-async def compare(folder: Path, count: int, at_once: int, rounds: int) -> list[Side]:
-    """Every round gives all sides the same clips; whose turn is first changes from round to round."""
+async def compare(folder: Path, count: int, at_once: int, rounds: int, told: Path | None) -> dict[str, Any]:
+    """Every round gives all sides the same clips; whose turn is first changes from round to round. The figures so far
+    are in the file `told` after each, as it takes long on a busy machine."""
     profile = load_profiles()["youtube-instream"]
     print(f"filming {count} clips", flush=True)
     *clips, spare = film_clips(folder, count + 1).items()
     async with sides_of(folder, at_once) as sides:
         for side in sides:  # imports, connections, workers that are still starting: not what is measured
             await side.make(dict([spare]), profile)
-            side.wall_seconds = side.cpu_seconds = 0.0
+            side.cpu_seconds = 0.0
+            side.rounds.clear()
             side.made.clear()
         for number in range(rounds):
             some = dict(clips[number::rounds])
             for side in sides[number % len(sides) :] + sides[: number % len(sides)]:
                 await side.make(some, profile)
-            told = ", ".join(f"{side.name} {side.jobs}: {side.wall_seconds:.0f} s" for side in sides)
-            print(f"round {number + 1} of {rounds}: {told}", flush=True)
-    return sides
+            walls = ", ".join(f"{side.name} {side.jobs}: {sum(side.rounds):.0f} s" for side in sides)
+            print(f"round {number + 1} of {rounds}: {walls}", flush=True)
+            figures = figures_of(sides)
+            if told:
+                await asyncio.to_thread(told.write_text, json.dumps(figures, indent=1) + "\n")
+    return figures
+
+
+def pace(than: Sequence[float], rounds: Sequence[float]) -> float:
+    """How many times as fast: the median of the rounds, as somebody else's work falls on one of them."""
+    return round(statistics.median(other / own for other, own in zip(than, rounds, strict=True)), 3)
+
+
+def figures_of(sides: Sequence[Side]) -> dict[str, Any]:
+    rounds = {(side.name, side.jobs): side.rounds for side in sides}
+    rows = [
+        {
+            "where": side.name,
+            "jobs": side.jobs,
+            "wall_seconds": round(sum(side.rounds), 1),
+            "cpu_seconds": round(side.cpu_seconds, 1),
+            "speed_up": pace(rounds[side.name, 1], side.rounds),
+            "of_local": pace(rounds["local", side.jobs], side.rounds),
+        }
+        for side in sides
+    ]
+    load = round(os.getloadavg()[2], 1)
+    machine = {"cores": len(os.sched_getaffinity(0)), "python": platform.python_version(), "load": load}
+    same = all(side.made == sides[0].made for side in sides)
+    made = {"clips": len(sides[0].made), "rounds": len(sides[0].rounds), "same_bytes": same}
+    return {"machine": machine, **made, "sides": rows}
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--clips", type=int, default=40)
     parser.add_argument("--workers", type=int, default=2, help="compare 1 to so many")
-    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--rounds", type=int, default=10)
     parser.add_argument("--json", type=Path, help="also write the figures to this file")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        sides = asyncio.run(compare(Path(folder), given.clips, given.workers, given.rounds))
-    walls = {(side.name, side.jobs): side.wall_seconds for side in sides}
-    rows: list[dict[str, Any]] = [
-        {
-            "where": side.name,
-            "jobs": side.jobs,
-            "wall_seconds": round(side.wall_seconds, 1),
-            "cpu_seconds": round(side.cpu_seconds, 1),
-            "speed_up": round(walls[side.name, 1] / side.wall_seconds, 2),
-            "of_local": round(walls["local", side.jobs] / side.wall_seconds, 3),
-        }
-        for side in sides
-    ]
-    same = all(side.made == sides[0].made for side in sides)
-    machine = {"cores": len(os.sched_getaffinity(0)), "python": platform.python_version(), "load": os.getloadavg()[2]}
-    figures = {"machine": machine, "clips": given.clips, "same_bytes": same, "sides": rows}
+        comparing = compare(Path(folder), given.clips, given.workers, given.rounds, given.json)
+        figures = asyncio.run(comparing)
     print(json.dumps(figures, indent=1))
-    if given.json:
-        given.json.write_text(json.dumps(figures, indent=1) + "\n")
-    return 0 if same and all(row["of_local"] >= LEAST for row in rows) else 1
+    return 0 if figures["same_bytes"] and all(row["of_local"] >= LEAST for row in figures["sides"]) else 1
 
 
 if __name__ == "__main__":
