@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from types import SimpleNamespace
@@ -16,6 +17,7 @@ from paper import AT, RUN, Paper
 from PIL import Image
 
 from flows.delivery import put_out
+from flows.views import run_lines
 from infra.blobs import blob_file, put_blob, read_blob
 from infra.clock import SystemClock
 from infra.deliverables import film_name
@@ -73,7 +75,7 @@ def production(paper: Paper) -> Any:
     return SimpleNamespace(
         plan=plan, spot=spot, store=store, run_id=f"{RUN[:-1]}b", clock=SystemClock(), started=AT,
         models=load_models(), settings=prepared.settings, problems=[], notices=[], decisions=[], calls=0, spent=0,
-        buying_seconds=None, fits={}, shown={}, steps=steps_in(store, paper.root / "work"),
+        buying_seconds=None, fits={}, shown={}, flow_runs=(), steps=steps_in(store, paper.root / "work"),
         state=lambda: StoreState(store, SystemClock()),
         review_gates=lambda: read_gates(store, plan.campaign, spot.review, auto=False),
     )  # fmt: skip
@@ -162,9 +164,23 @@ async def test_a_film_that_did_not_change_keeps_its_poster(made: Any, tmp_path: 
     films = films_of(made, tmp_path)
     await wrapped(made, films)
     made.run_id, made.steps = f"{RUN[:-1]}c", steps_in(made.store, tmp_path / "w2")
-    record, _ = await wrapped(made, films)
+    record, page = await wrapped(made, films)
     assert record.steps_made == {}
     assert record.grid is not None
+    assert "sections of picture" not in page, "of films that noted none"
+
+
+async def test_sections_are_told_by_the_run_that_made_them(made: Any, tmp_path: Path) -> None:
+    films = [replace(film, made=number < 2) for number, film in enumerate(films_of(made, tmp_path))]
+    made.shown = {"a": "conform", "b": "conform", "c": "section"}
+    made.steps.made_keys = {"b", "c", "a step that no film shows"}
+    record, page = await wrapped(made, films)
+    assert record.sections is not None
+    assert record.sections.shown == {"conform": 2, "section": 1}
+    assert record.sections.encoded == {"conform": 1, "section": 1}
+    assert "<b>2 of 3</b><span>sections of picture encoded, the rest kept</span>" in page
+    told = run_lines(record.model_dump(mode="json", by_alias=True), [])
+    assert told[1] == "  sections 2 of 3 encoded, 1 kept; 2 of 12 files made anew"
 
 
 async def test_a_film_that_cannot_be_read_costs_only_the_posters(made: Any, tmp_path: Path) -> None:
