@@ -364,6 +364,15 @@ def test_made_again_on_a_cluster_it_is_the_same_byte_for_byte(copied: Copy, tiny
     assert film.read_bytes() == tiny.film.read_bytes()
 
 
+def test_a_cluster_that_does_not_answer_stops_the_run_before_it_buys(tmp_path: Path) -> None:
+    project = write_project(tmp_path / "project", FILM, "tiny", {"SHOTRUNNER_MEDIA_RUNNER": "dask"})
+    ended = project.run(env={"SHOTRUNNER_DASK_ADDRESS": "tcp://127.0.0.1:9"})
+    assert ended.code == 6, ended.text
+    assert "no Dask scheduler answers at tcp://127.0.0.1:9" in ended.err
+    assert "SHOTRUNNER_DASK_ADDRESS" in ended.err
+    assert not (project.root / ".shotrunner" / "backlot").exists()
+
+
 def test_another_prompt_buys_that_shot_and_nothing_else(copied: Copy) -> None:
     project = copied(("steam rises and drifts slowly to the right", "steam rises and drifts slowly to the left"))
     before = len(project.creates())
