@@ -14,7 +14,7 @@ from flows.heard import Stage
 from flows.marks import marks_of
 from flows.prepare import Prepared, absolute_store, make_plan, replan
 from infra.clock import Clock, SystemClock
-from infra.errors import PreconditionFailedError, ShotrunnerError
+from infra.errors import PreconditionFailedError, ShotrunnerError, StalePlanError
 from infra.lease import who_holds
 from infra.process import this_process
 from infra.records import create_record, read_record
@@ -85,7 +85,8 @@ def prepare_scheduled(
     settings = settings or read_settings(loaded.root)
     store = open_store(absolute_store(settings.store, loaded.root), loaded.root)
     begun = read_start(store, loaded.schedule.name, occurrence.instant)
-    resolved = begun.scheduled if begun is not None else resolve_schedule(loaded, occurrence)
+    settled = begun.scheduled.with_rules(loaded.schedule) if begun is not None else None
+    resolved = settled or resolve_schedule(loaded, occurrence)
     prepared = make_plan(
         loaded.manifest, accepted=accepted, options=options, settings=settings, clock=clock, scheduled=resolved,
         stage=stage,
@@ -117,7 +118,7 @@ def _settled_before(begun: StartRecord | None, loaded: LoadedSchedule, occurrenc
     except ManifestError:
         now = None
     settled = begun.scheduled
-    same = now is not None and (now.params, now.patch, now.rules) == (settled.params, settled.patch, settled.rules)
+    same = now is not None and (now.params, now.patch) == (settled.params, settled.patch)
     when = f"{begun.at:%Y-%m-%d %H:%M} UTC"
     return [] if same else [f"the schedule or its tables have changed since {when}: what was settled then stands"]
 
@@ -138,10 +139,12 @@ def begin_scheduled(planned: Planned, clock: Clock | None = None) -> Planned:
     )
     try:
         create_record(store, start_key(resolved.name, resolved.instant), record)
-    except PreconditionFailedError:  # another process began it in this moment: its lease decides, its values stand
+    except PreconditionFailedError:  # another process began it in this moment: the lease decides which one goes on
         there = read_start(store, resolved.name, resolved.instant)
-        if there is None or there.scheduled != resolved:
-            raise
+        if there is None or (there.scheduled.params, there.scheduled.patch) != (resolved.params, resolved.patch):
+            raise StalePlanError(
+                f"another process began the start of {resolved.date} with other values", remedy="run it again"
+            ) from None
         record = there
     return replace(planned, begun=record)
 

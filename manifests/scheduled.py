@@ -69,7 +69,8 @@ class Resolved(Scheduled):
     rules: Schedule  # without its override, which is the patch
     ids: tuple[str, ...] = ()  # of all values that its axis tables have, on whatever day
     axes: Mapping[str, tuple[str, ...]] = {}  # those that they have on this one
-    _tree: Node | None = PrivateAttr(default=None)
+    _read: Node | None = PrivateAttr(default=None)  # the schedule, and
+    _patch: Node | None = PrivateAttr(default=None)  # the patch: each value with its place, while they were just read
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Resolved) and self.model_dump() == other.model_dump()  # whatever their places
@@ -82,13 +83,28 @@ class Resolved(Scheduled):
         """`${run.…}`."""
         return {"date": self.date, "week": self.week}
 
-    @property
-    def tree(self) -> Node:
-        """The patch; each value with its place while the schedule has just been read."""
-        return self._tree if self._tree is not None else parse_yaml(self.patch, self.schedule)[0]
-
     def as_patch(self, root: Path) -> Patch:
-        return Patch(self.tree, (root / self.schedule).parent, self.ids)
+        """With the gates of `approvals` and the limit of `budget`, which are the schedule's and no day's."""
+        tree = self._patch if self._patch is not None else parse_yaml(self.patch, self.schedule)[0]
+        gates = {
+            name: {"by": list(gate.by), "needed": gate.needed}
+            for name in ("keyframes", "takes", "cut")
+            if (gate := getattr(self.rules.approvals, name)) is not None
+        }
+        budget = self.rules.budget.per_run or self.rules.budget.per_month
+        blocks: list[tuple[str, str, object]] = [("review", "approvals", gates)] if gates else []
+        blocks += [("budget", "budget", {"credits": budget.credits})] if budget is not None else []
+        for key, named, data in blocks:
+            where = _place(self._read, named) if self._read is not None else tree.where
+            tree = merge(tree, _placed(node_of({key: data}), where))
+        return Patch(tree, (root / self.schedule).parent, self.ids)
+
+    def with_rules(self, schedule: Schedule) -> Resolved:
+        """Parameters and patch stay as they were settled; limits, gates and deadlines are the schedule's of today."""
+        return Resolved(**{
+            **{name: getattr(self, name) for name in Resolved.model_fields},
+            "rules": schedule.model_copy(update={"override": {}}),
+        })  # fmt: skip
 
     @property
     def resolved_digest(self) -> str:
@@ -169,7 +185,7 @@ def resolve_schedule(loaded: LoadedSchedule, occurrence: Occurrence) -> Resolved
         patch=_as_json(tree), rules=loaded.schedule.model_copy(update={"override": {}}), tables=settling.tables,
         ids=tuple(sorted(settling.ids)), axes=dict(sorted(settling.axes.items())),
     )  # fmt: skip
-    resolved._tree = tree
+    resolved._read, resolved._patch = loaded.tree, tree
     return resolved
 
 
@@ -198,22 +214,10 @@ class _Settling:
         return found
 
     def patch(self, params: Mapping[str, str]) -> Map:
-        """`override` with the rows of its tables in their place, the gates of `approvals` and the limit of `budget`."""
+        """`override` with the rows of its tables in their place."""
         entry = child(self._tree, "override")
         tree = entry[1] if entry is not None and isinstance(entry[1], Map) else Map(self._tree.where)
-        tree = self._with_axes(tree, params)
-        gates = {
-            name: {"by": list(gate.by), "needed": gate.needed}
-            for name in ("keyframes", "takes", "cut")
-            if (gate := getattr(self._schedule.approvals, name)) is not None
-        }
-        budget = self._schedule.budget.per_run or self._schedule.budget.per_month
-        blocks: list[tuple[str, str, object]] = [("review", "approvals", gates)] if gates else []
-        blocks += [("budget", "budget", {"credits": budget.credits})] if budget is not None else []
-        for key, named, data in blocks:
-            merged = merge(tree, _placed(node_of({key: data}), _place(self._tree, named)))
-            tree = merged if isinstance(merged, Map) else tree
-        return tree
+        return self._with_axes(tree, params)
 
     def _cell(self, steps: tuple[str, ...], cell: TableCell) -> str | None:
         place = ".".join(steps)

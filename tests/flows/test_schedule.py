@@ -30,13 +30,13 @@ sys.exit(apply_prepared(planned.prepared, None, yes=False, json=True))
 """
 
 
-def start(project: Project, day: str) -> dict[str, Any]:
+def start(project: Project, day: str, code: int = 0) -> dict[str, Any]:
     """The last line that it says."""
     ended = subprocess.run(
         [sys.executable, "-c", START, day], cwd=project.root, env={**clean_environment(), **project.environment},
         capture_output=True, text=True, timeout=PATIENCE, check=False,
     )  # fmt: skip
-    assert ended.returncode == 0, ended.stderr[-3000:] + ended.stdout[-2000:]
+    assert ended.returncode == code, ended.stderr[-3000:] + ended.stdout[-2000:]
     return dict(json.loads(ended.stdout.splitlines()[-1]))
 
 
@@ -46,6 +46,12 @@ def test_a_week_is_carried_out_once_and_the_next_buys_what_changed(tmp_path: Pat
     (project.root / "data").mkdir()
     for name, text in (("weekly.yaml", WEEKLY), ("data/offers.csv", OFFERS), ("data/cups.csv", CUPS)):
         (project.root / name).write_text(text)
+    limit = ("override:\n", "budget: {per_run: {credits: 30}, when_exceeded: deliver-what-fits}\noverride:\n")
+    project.change(limit, path="weekly.yaml")
+    poor = start(project, "2026-12-14", code=5)  # the first film is there, and the other one is named
+    assert (len(project.creates()), len(poor["films"])) == (1, 1)
+    assert poor["problems"][0]["detail"] == "1 film is left out, as there is no money for them: blue"
+    project.change(("credits: 30", "credits: 60"), path="weekly.yaml")
     first = start(project, "2026-12-14")
     assert (len(project.creates()), first["exit_code"], len(first["films"])) == (2, 0, 2)
     assert project.record.scheduled is not None

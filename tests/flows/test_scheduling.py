@@ -12,6 +12,7 @@ from weeks import Clock, Weekly, write_weekly
 from flows.prepare import BudgetHeldError, refuse_over_budget, store_inputs
 from flows.scheduling import (
     NoStartError,
+    begin_scheduled,
     decide,
     find_occurrence,
     last_start,
@@ -84,9 +85,16 @@ def test_a_plan_of_a_start_can_be_made_again_from_what_is_stored(make: Any, cloc
 def test_two_that_begin_the_same_start_share_what_was_settled(make: Any, clock: Clock) -> None:
     weekly = make()
     one, two = weekly.start("2026-12-14", clock), weekly.start("2026-12-14", clock)
-    from flows.scheduling import begin_scheduled
-
     assert begin_scheduled(one, clock).begun == begin_scheduled(two, clock).begun
+
+
+def test_two_that_settled_otherwise_do_not_both_begin(make: Any, clock: Clock) -> None:
+    weekly = make()
+    one = weekly.start("2026-12-14", clock)
+    weekly.edit("data/offers.csv", "tea for two", "tea for three")
+    weekly.begin("2026-12-14", clock)
+    with pytest.raises(StalePlanError, match="another process began the start of 2026-12-14 with other values"):
+        begin_scheduled(one, clock)
 
 
 def test_a_day_without_a_start_is_refused(make: Any) -> None:
@@ -187,6 +195,18 @@ def test_what_fits_is_delivered_film_by_film(make: Any, clock: Clock) -> None:
     assert ([v.name for v in plan.variants], plan.left_out, plan.totals.credits) == (["green"], ("blue",), 120)
     assert {want.address for want in plan.wants} == {"pour@green", "sip@green"} or len(plan.wants) == 2
     assert plan.notices[0] == "budget: 1 film is left out, as there is no money for them: blue"
+
+
+def test_a_limit_that_was_raised_counts_for_a_start_that_is_held(make: Any, clock: Clock) -> None:
+    weekly = make(with_block("budget: {per_run: {credits: 150}}"))
+    begun = weekly.begin("2026-12-14", clock)
+    with pytest.raises(BudgetHeldError):
+        refuse_over_budget(begun.prepared.plan)
+    weekly.edit("weekly.yaml", "credits: 150", "credits: 250")
+    weekly.edit("data/offers.csv", "tea for two", "tea for three")
+    again = weekly.start("2026-12-14", clock)
+    refuse_over_budget(again.prepared.plan)
+    assert again.resolved.params == begun.resolved.params
 
 
 def test_where_no_film_fits_nothing_is_bought(make: Any, clock: Clock) -> None:
