@@ -13,7 +13,15 @@ from hypothesis import strategies as st
 from infra import errors
 from infra.budget import Budget
 from infra.clock import SystemClock
-from infra.ledger import read_entries, spent_and_reserved, write_take_record
+from infra.ledger import (
+    Window,
+    make_entry,
+    read_entries,
+    spent_and_reserved,
+    spent_within,
+    write_entry,
+    write_take_record,
+)
 from infra.records import read_record, read_versioned, swap_record
 from infra.storage.memory import MemoryStore
 from manifests.digest import digest_json
@@ -269,3 +277,45 @@ def test_never_over_the_limit_and_nothing_refused_without_need(
         assert spent_and_reserved(store, CAMPAIGN, paid=True) == spending
 
     asyncio.run(run())
+
+
+# --- of one start of a schedule ---
+
+
+async def test_what_was_reserved_before_a_start_counts_towards_none_of_its_limits(test_clock: Any) -> None:
+    store, since = MemoryStore(), AT + dt.timedelta(days=1)
+    before = Budget(store, test_clock, CAMPAIGN, limit=1000)
+    old = intent(1, 100)
+    await before.reserve(old)
+    await before.settle(old, result(old, 100), 100)
+    start = Budget(store, test_clock, CAMPAIGN, limit=100, first_limit=100, shot_limit=100, since=since)
+    await start.reserve(intent(2, 100, at=since))
+    with pytest.raises(errors.BudgetExceededError, match="1 credits more would make 101 of 100"):
+        await start.reserve(intent(3, 1, at=since))
+    there = head(store)
+    assert there is not None
+    assert (there.spent, sum(there.reserved.values())) == (100, 100)  # the head is of everything
+
+
+@given(
+    days=st.lists(st.tuples(st.integers(0, 60), st.integers(1, 50), st.booleans()), max_size=8),
+    first=st.integers(0, 60), length=st.integers(0, 30),
+)  # fmt: skip
+@settings(max_examples=40, deadline=None)
+def test_windows_of_time_share_out_everything_that_was_spent(
+    days: list[tuple[int, int, bool]], first: int, length: int
+) -> None:
+    """By when it was reserved: what is settled weeks later stays where it was bought."""
+    store = MemoryStore()
+    begin, end = AT + dt.timedelta(days=first), AT + dt.timedelta(days=first + length)
+    for number, (day, credits, ended) in enumerate(days):
+        bought = intent(number, credits, at=AT + dt.timedelta(days=day))
+        write_take_record(store, bought)
+        write_entry(store, make_entry(bought, "reserve", credits))
+        if ended:
+            late = result(bought, credits).model_copy(update={"at": AT + dt.timedelta(days=90)})
+            write_entry(store, make_entry(bought, "settle", credits, record=late))
+    windows: list[Window] = [(None, begin), (begin, end), (end, None)]
+    shares = spent_within(store, CAMPAIGN, *windows, paid=True)
+    assert sum(share.total for share in shares) == spent_and_reserved(store, CAMPAIGN, paid=True).total
+    assert shares[1].total == sum(credits for day, credits, _ in days if first <= day < first + length)

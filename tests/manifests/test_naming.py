@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import datetime as dt
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -208,3 +210,27 @@ def test_a_slate_is_one_short_line(parts: list[str]) -> None:
 def test_a_slate_reads_in_order() -> None:
     assert naming.slate("morning", "", "pour", "take 2") == "morning pour take 2"
     assert naming.slate("x" * 200).endswith("…")
+
+
+@given(st.from_regex(r"[a-z0-9][a-z0-9-]{0,40}", fullmatch=True), st.datetimes(dt.datetime(2020, 1, 1)))  # noqa: DTZ001
+def test_starts_come_back(schedule: str, naive: dt.datetime) -> None:
+    instant = naive.replace(second=0, microsecond=0, tzinfo=dt.UTC)
+    key = naming.start_key(schedule, instant)
+    assert naming.parse_start_key(key) == (schedule, instant)
+    assert key.startswith(naming.start_prefix(schedule))
+    there = instant.astimezone(dt.timezone(dt.timedelta(hours=5, minutes=45)))
+    assert naming.start_key(schedule, there) == key, "one record for one instant, whatever the zone"
+
+
+@pytest.mark.parametrize("instant", [
+    dt.datetime(2026, 12, 14, 5, 30), dt.datetime(2026, 12, 14, 5, 30, 1, tzinfo=dt.UTC),  # noqa: DTZ001
+])  # fmt: skip
+def test_what_is_no_instant_never_becomes_a_key(instant: dt.datetime) -> None:
+    with pytest.raises(ValueError, match="no whole minute with a zone"):
+        naming.start_key("weekly", instant)
+
+
+def test_other_keys_are_no_starts() -> None:
+    for key in ("v1/schedules/weekly/20261214T0530Z/attempt-1.json", "v1/schedules/weekly/now.json", "v1/runs/x"):
+        with pytest.raises(ValueError, match="not the key of a start"):
+            naming.parse_start_key(key)
