@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import zoneinfo
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -13,6 +14,7 @@ from flows.scheduling import Planned, prepare_scheduled
 from flows.views import counted
 from infra.clock import Clock
 from infra.errors import BudgetExceededError
+from manifests.deadlines import GateDeadline, gate_deadlines
 from manifests.diagnostics import ManifestError
 from manifests.occurrences import Occurrence, occurrences
 from manifests.scheduled import LoadedSchedule
@@ -87,7 +89,14 @@ def start_facts(planned: Planned) -> dict[str, Any]:
         "skipped": planned.occurrence.skipped,
         "begun": planned.begun.at.isoformat() if planned.begun else None,
         "start_notices": list(planned.notices),
-    }
+        "gates": [
+            {
+                "gate": gate.gate, "by": list(gate.by), "needed": gate.needed, "on_deadline": gate.on_deadline,
+                "deadline": gate.at.isoformat() if gate.at else None,
+            }
+            for gate in _gates(planned)
+        ],
+    }  # fmt: skip
 
 
 def start_lines(planned: Planned) -> list[str]:
@@ -97,7 +106,18 @@ def start_lines(planned: Planned) -> list[str]:
         return [f"{head}: skipped ({occurrence.skipped}); nothing is done"]
     params = ", ".join(f"{name} {text}" for name, text in resolved.params.items())
     lines = [head + (f"  {params}" if params else f"  week {resolved.week}")]
-    return lines + ([f"  {occurrence.clock}"] if occurrence.clock else [])
+    lines += [f"  {occurrence.clock}"] if occurrence.clock else []
+    return lines + [_gate_line(gate, zoneinfo.ZoneInfo(resolved.zone)) for gate in _gates(planned)]
+
+
+def _gates(planned: Planned) -> tuple[GateDeadline, ...]:
+    return gate_deadlines(planned.resolved.rules, planned.occurrence)
+
+
+def _gate_line(gate: GateDeadline, zone: zoneinfo.ZoneInfo) -> str:
+    who = f"{gate.needed} of {', '.join(gate.by)}" if gate.needed > 1 else " or ".join(gate.by)
+    until = f" until {gate.at.astimezone(zone):%a %Y-%m-%d %H:%M}, then {gate.on_deadline}" if gate.at else ""
+    return f"  gate {gate.gate}: {who}{until}"
 
 
 def row_lines(row: Mapping[str, Any]) -> list[str]:

@@ -140,6 +140,20 @@ def test_a_dry_run_shows_the_plan_and_writes_nothing(weekly: Weekly, shotrunner:
     assert (facts["schedule"], facts["params"]["offer"], facts["credits"]["total"]) == ("weekly", "tea for two", 240)
 
 
+def test_who_is_asked_until_when_is_told(weekly: Weekly, shotrunner: Shotrunner) -> None:
+    gates = "approvals: {takes: {by: [art], deadline: Tue 12:00}, cut: {by: [brand, legal], needed: 2}}"
+    weekly.edit("weekly.yaml", "override:\n", f"{gates}\noverride:\n")
+    words = ("run", "--schedule", "weekly.yaml", "--date", "2026-12-14", "--dry-run")
+    assert shotrunner(*words).out.splitlines()[1:3] == [
+        "  gate takes: art until Tue 2026-12-15 12:00, then hold", "  gate cut: 2 of brand, legal",
+    ]  # fmt: skip
+    told = shotrunner(*words, "--json").facts["gates"]
+    assert [(gate["gate"], gate["deadline"]) for gate in told] == [
+        ("takes", "2026-12-15T12:00:00+00:00"),
+        ("cut", None),
+    ]
+
+
 def test_a_day_that_is_skipped_does_nothing(weekly: Weekly, shotrunner: Shotrunner) -> None:
     answer = shotrunner("run", "--schedule", "weekly.yaml", "--date", "2026-12-28")
     assert (answer.code, answer.out) == (
