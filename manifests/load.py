@@ -211,7 +211,8 @@ def _other_kind(tree: Map, kind: str) -> list[Diagnostic]:
     if entry is None or found == kind or not isinstance(found, str):
         return []
     if found in KINDS:
-        detail, remedy = f"this file is a {found}, and a {kind} is wanted here", ""
+        detail = f"this file is a {found}, and a {kind} is wanted here"
+        remedy = "`shotrunner run --schedule FILE --date DAY` starts it by hand" if found == "schedule" else ""
     else:
         detail, remedy = f"unknown kind `{found}`{suggest(found, KINDS)}", f"kinds: {', '.join(KINDS)}"
     return [Diagnostic("kind", detail, "kind", entry[1].where, remedy)]

@@ -158,7 +158,7 @@ def test_rights_come_before_nothing_but_the_manifest_itself(shotrunner: Shotrunn
         (b"a: [1, 2\n", "bad.yaml:2"),
         (b"\xff\xfe\x00", "UTF-8"),
         (b"\x89PNG\r\n\x1a\n" + bytes(100), "bad.yaml"),
-        (b"manifest: 1\nkind: schedule\n", "not built yet"),
+        (b"manifest: 1\nkind: schedule\n", "bad.yaml:"),
         (b"manifest: 1\nkind: brand\n", "kind"),
         (b"# " + b"x" * 50_000_000, "at most 1,000,000"),
         (

@@ -131,6 +131,7 @@ SLIPS = [
     case(
         {"kind: spot\n": "kind: schedule\n"},
         "film.yaml:2:7: kind: this file is a schedule, and a spot is wanted here",
+        "    `shotrunner run --schedule FILE --date DAY` starts it by hand",
     ),
     case({"kind: spot\n": "kind: brand\n"}, "film.yaml:2:7: kind: this file is a brand, and a spot is wanted here"),
     case(
