@@ -99,7 +99,7 @@ class DaskRunner:
                 return await self._answer_of(future, fit)
             except KilledWorker as error:
                 raise ClusterError(
-                    f"several workers died with the step {job.name!r}, the last was {error.last_worker.address}",
+                    f"workers died one by one with the step {job.name!r}, the last at {error.last_worker.address}",
                     remedy="Look at their logs: too little memory for the jobs that each makes at once?",
                 ) from error
             except FutureCancelledError as error:

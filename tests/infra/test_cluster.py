@@ -154,6 +154,26 @@ async def test_a_scheduler_that_dies_is_told(
     cluster.stop()
 
 
+async def test_a_step_that_kills_its_workers_is_given_up(
+    ffmpeg: HeldFfmpeg, store: ObjectStore, clip: BlobRef, tmp_path: Path
+) -> None:
+    """After one death here; Dask's own measure is three."""
+    once = {"DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES": "0"}
+    cluster = DaskCluster(tmp_path / "dask", ffmpeg.environment | once)
+    try:
+        worker = cluster.add_worker()
+        ffmpeg.hold()
+        async with joined(cluster, store) as runner:
+            making = asyncio.create_task(runner.make(job_of("conform", CONFORM, clip)))
+            await asyncio.to_thread(ffmpeg.wait_held)
+            cluster.kill(worker)
+            with pytest.raises(ClusterError, match="workers died one by one with the step 'conform'") as caught:
+                await making
+        assert "memory" in caught.value.remedy
+    finally:
+        cluster.stop()
+
+
 async def test_what_one_worker_cannot_do_is_done_by_another(
     cluster: DaskCluster, store: ObjectStore, clip: BlobRef, tmp_path: Path
 ) -> None:
