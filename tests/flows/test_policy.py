@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, cast
 
 import pytest
+from scripted_vendor import FILM, box
 from takes import make_want
 
 import flows.takes
@@ -94,7 +95,7 @@ class Vendor:
     async def collect(self, output: str) -> AsyncIterator[bytes]:
         if self.links:
             raise self.links.pop(0)
-        yield b"\x00\x00\x00\x18ftypmp42film %d" % next(FILMED)
+        yield FILM + box(b"free", b"%d" % next(FILMED))
 
     async def cancel(self, task_id: str) -> None:
         raise NotImplementedError
