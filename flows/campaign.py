@@ -6,7 +6,8 @@ The flow's only parameters are the digest of a plan and the store that holds it.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+import itertools
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -138,6 +139,9 @@ async def apply_plan(production: Production) -> list[Finished]:
             asyncio.create_task(finish_deliverable(film, wanted, seen, heard), name=wanted.profile)
             for wanted in film.spot.deliver
         ]
+    told = _tell_film(production)
+    for film_task in finishing:
+        film_task.add_done_callback(told)
     tasks: list[asyncio.Task[Any]] = [*shots.values(), *sounds, *finishing]
     try:
         outcomes = await asyncio.gather(*tasks, return_exceptions=True)
@@ -146,6 +150,24 @@ async def apply_plan(production: Production) -> list[Finished]:
             task.cancel()
     note_problems(production, outcomes)
     return [o for o in outcomes if isinstance(o, Finished)]
+
+
+def _tell_film(production: Production) -> Callable[[asyncio.Task[Finished]], None]:
+    """One event for each film as it is done, with how many there are: what a run's end is guessed from."""
+    count = itertools.count(1)
+    of = sum(len(variant.spot.deliver) for variant in production.plan.variants)
+
+    def told(task: asyncio.Task[Finished]) -> None:
+        if task.cancelled() or task.exception() is not None:
+            return  # its problem is told at the end
+        index = task.result().index
+        frames = index.measured["measured"]["frames"]
+        production.events.emit(
+            "film", address=index.variant, file=index.film, frames=frames, number=next(count), of=of,
+            made=task.result().made,
+        )  # fmt: skip
+
+    return told
 
 
 def _begin(production: Production, address: str, shots: dict[str, asyncio.Task[Circled]]) -> None:

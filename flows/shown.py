@@ -62,6 +62,8 @@ class Shown:
         self._todo = sum(a.verb in (Verb.BUY, Verb.COLLECT) for a in plan.actions)
         self._ended = 0
         self._bar: UUID | None = None
+        self._films: UUID | None = None
+        self._film_words = (0.0, "Films")
         self._looked = 0.0
         self._working: set[asyncio.Task[Any]] = set()
         self._logger = _logger_of(str(flow_run.id))
@@ -77,6 +79,7 @@ class Shown:
         head = f"Call sheet of {plan.campaign}: {plan.totals.credits:,} {purse}{left}"
         await self._try(acreate_table_artifact(rows, key=self._key("call-sheet"), description=head))
         self._bar = await self._try(acreate_progress_artifact(0.0, key=self._key("purchases"), description="Purchases"))
+        self._films = await self._try(acreate_progress_artifact(0.0, key=self._key("finishing"), description="Films"))
         self._production.events.listen(self.listen)
 
     def listen(self, event: Mapping[str, Any]) -> None:
@@ -88,6 +91,12 @@ class Shown:
             self._count(event, kind)
         if kind in _ENDED:
             self._ended += 1
+            self._advance()
+        if kind == "film":
+            self._film_words = (
+                100 * event["number"] / event["of"],
+                f"Films: {event['number']} of {event['of']} are there",
+            )
             self._advance()
 
     def _count(self, event: Mapping[str, Any], kind: str) -> None:
@@ -106,9 +115,14 @@ class Shown:
 
     def _advance(self) -> None:
         now = time.monotonic()
-        if self._bar is not None and now - self._looked >= PROGRESS_SECONDS:
+        if now - self._looked >= PROGRESS_SECONDS:
             self._looked = now
-            self._later(self._try(aupdate_progress_artifact(self._bar, self._share(), description=self._words())))
+            self._later(self._update(self._share()))
+
+    async def _update(self, share: float) -> None:
+        for bar, done, words in ((self._bar, share, self._words()), (self._films, *self._film_words)):
+            if bar is not None:
+                await self._try(aupdate_progress_artifact(bar, done, description=words))
 
     def _share(self) -> float:
         return min(100.0, 100 * self._ended / max(1, self._todo))
@@ -119,9 +133,7 @@ class Shown:
     async def end(self, record: RunRecord, finished: Sequence[Finished]) -> None:
         """After wrap: what it cost, what was made and where it lies, and the news of it."""
         await asyncio.gather(*self._working)
-        if self._bar is not None:
-            share = 100.0 if not self._todo else self._share()
-            await self._try(aupdate_progress_artifact(self._bar, share, description=self._words()))
+        await self._update(100.0 if not self._todo else self._share())
         await self._try(acreate_markdown_artifact(self._spend(record), key=self._key("spend")))
         films = [self._film_row(film) for film in finished[:MOST_ROWS]]
         await self._try(acreate_table_artifact(films, key=self._key("films"), description=self._where(record)))

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from typing import IO, Any
 
+from infra.clock import Clock, SystemClock
 from manifests.diagnostics import Diagnostic, ManifestError, format_diagnostic
 from manifests.plan import Plan, Verb
 
@@ -89,17 +90,27 @@ class RunView:
 
     def __init__(self, plan: Plan, *, stream: IO[str] | None = None) -> None:
         from rich.console import Console
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+        from rich.progress import (
+            BarColumn,
+            MofNCompleteColumn,
+            Progress,
+            TextColumn,
+            TimeElapsedColumn,
+            TimeRemainingColumn,
+        )
 
         self._console = Console(file=stream or sys.stdout, highlight=False, soft_wrap=True)
         self._plan = plan
         self._todo = max(1, sum(a.verb in (Verb.BUY, Verb.COLLECT) for a in plan.actions))
         self._progress = Progress(
             TextColumn("{task.description:<10}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(),
+            TextColumn("left"), TimeRemainingColumn(), TextColumn("{task.fields[frames]}"),
             console=self._console, transient=True, disable=not self._console.is_terminal,
         )  # fmt: skip
-        self._bought = self._progress.add_task("purchases", total=self._todo)
-        self._steps = self._progress.add_task("steps", total=None)
+        self._bought = self._progress.add_task("purchases", total=self._todo, frames="")
+        self._steps = self._progress.add_task("steps", total=None, frames="")
+        self._films = self._progress.add_task("films", total=None, frames="")
+        self._pace = Pace()
 
     def __enter__(self) -> RunView:
         self._progress.start()
@@ -115,8 +126,35 @@ class RunView:
         if kind == "step":
             self._progress.advance(self._steps)
         line = event_line(event)
+        if kind == "film":
+            self._pace.add(event)
+            words = f"{self._pace.frames:,} frames"
+            self._progress.update(self._films, total=event["of"], completed=event["number"], frames=words)
+            line = f"{line}{self._pace.left(event)}"
         if line:
             self._console.print(line, markup=False)
+
+
+class Pace:
+    """How fast films are finished, once two of them have been made anew: those that were there took no time."""
+
+    def __init__(self, clock: Clock | None = None) -> None:
+        self._clock = clock or SystemClock()
+        self._made: list[float] = []  # when each was there
+        self.frames = 0
+
+    def add(self, event: Mapping[str, Any]) -> None:
+        if event["made"]:
+            self._made.append(self._clock.monotonic())
+            self.frames += event["frames"]
+
+    def left(self, event: Mapping[str, Any]) -> str:
+        """For people; empty while there is nothing to guess from, and after the last."""
+        rest = event["of"] - event["number"]
+        if rest == 0 or len(self._made) < 2:
+            return ""
+        each = (self._made[-1] - self._made[0]) / (len(self._made) - 1)
+        return f"; about {duration_words(each * rest)} left"
 
 
 def event_line(event: Mapping[str, Any]) -> str | None:
@@ -139,8 +177,9 @@ def event_line(event: Mapping[str, Any]) -> str | None:
             return (
                 f"{event['step']}: {event['seconds']:.1f} s of processor time" if event.get("seconds", 0) >= 5 else None
             )
-        case "delivered":
-            return f"delivered {event['file']}"
+        case "film":
+            done = f"{event['frames']:,} frames" if event["made"] else "there already"
+            return f"film {event['number']} of {event['of']}: {event['file']}, {done}"
         case "policy":
             later = f" after {duration_words(event['seconds'])}" if event.get("seconds") else ""
             return f"{where}: {event['next']}{later}: {event['reason']}"

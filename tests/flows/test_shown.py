@@ -48,6 +48,8 @@ def test_a_run_shows_its_plan_progress_spend_and_films(
     assert sum(row["credits"] for row in sheet) == record.spent_credits
     assert f"**{record.spent_credits} play credits**" in shown["short-spend"]["data"]
     assert float(shown["short-purchases"]["data"]) == 100.0
+    assert float(shown["short-finishing"]["data"]) == 100.0
+    assert shown["short-finishing"]["description"] == "Films: 1 of 1 are there"
     (row, *_) = json.loads(shown["short-films"]["data"])
     assert row["ok"] is True
     assert row["where"].startswith("https://media.example/store/v1/blobs/out/")
