@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: setup demo test test-slow test-ceph soak monday clean
+.PHONY: setup demo test test-slow test-servers test-ceph soak monday clean
 .DEFAULT_GOAL := help
 
 help:
@@ -28,6 +28,11 @@ demo: setup
 
 test: $(VENV)/.installed-dev
 	scripts/check
+
+# of the slow ones, those about what runs unattended
+test-servers: $(VENV)/.installed-dev
+	$(BIN)/python -m pytest -m slow tests/flows/test_secrets.py tests/flows/test_deployed.py tests/flows/test_run.py \
+		tests/flows/test_two_hosts.py
 
 test-slow: $(VENV)/.installed-dev
 	$(BIN)/python -m pytest -m slow

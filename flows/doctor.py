@@ -111,7 +111,7 @@ def _clock(settings: Settings, store_url: str) -> Finding:
     from infra.clock import SystemClock
     from infra.skew import seconds_off
 
-    others = [settings.runway_url or (RUNWAY_URL if settings.runway_key else None), os.environ.get("PREFECT_API_URL")]
+    others = [os.environ.get("PREFECT_API_URL"), settings.runway_url]
     if store_url.startswith("s3://"):
         others.append(os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL"))
     for url in filter(None, others):

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from flows.takes import CAMPAIGN_WIDE
 from infra.errors import DailyCapError, ShotrunnerError, StoppedError, UnexpectedError
+from infra.masking import MASKING
 from infra.production import Production
 from infra.providers.wire import plain
 from infra.settings import SECRETS, Settings
@@ -41,7 +42,10 @@ def unexpected(error: Exception, settings: Settings) -> UnexpectedError:
     kept = [getattr(settings, name) for name in SECRETS]
     secrets = [value.get_secret_value() for value in kept if value is not None]
     secrets += [v for k, v in os.environ.items() if _SECRET_NAME.search(k) and len(v) >= _SHORTEST_SECRET]
-    words = _QUERY.sub("?…", plain(error, *secrets))
+    words = MASKING.hide(str(error))  # keys that were read from where a reference points
+    for secret in secrets:
+        words = words.replace(secret, "[key]")
+    words = _QUERY.sub("?…", plain(words))
     root = Path(__file__).parent.parent
     ours = [f for f in traceback.extract_tb(error.__traceback__) if Path(f.filename).is_relative_to(root)]
     ours = [f for f in ours if not Path(f.filename).relative_to(root).parts[0].startswith(".")] or ours

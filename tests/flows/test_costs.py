@@ -14,6 +14,7 @@ from command import Shotrunner
 from office import KEY, Office
 from paper import AT, RUN, Paper
 
+import infra.providers.wire
 from flows.costs import BASELINE, costs_facts, refuse_unexplained
 from flows.targets import Target
 from flows.views import run_lines
@@ -28,6 +29,12 @@ from tasks.wrap import incomplete_films
 
 DAY = AT.date().isoformat()
 NOW = AT + dt.timedelta(hours=1)
+
+
+@pytest.fixture(autouse=True)
+def asked_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The vendor cannot be reached from here, and nobody wants to wait for that."""
+    monkeypatch.setattr(infra.providers.wire, "READ_TRIES", 1)
 
 
 class Noon:

@@ -31,6 +31,8 @@ PARAMETERS = {
     "SecurityGroupIds": "sg-1",
 }  # fmt: skip
 
+pytestmark = pytest.mark.slow
+
 
 @dataclass(frozen=True)
 class Stack:

@@ -13,12 +13,19 @@ from command import Shotrunner
 from paper import RUN, Paper
 from projects import Project
 
+import infra.providers.wire
 from infra.clock import SystemClock
 from infra.errors import ProgramMissingError, UnexplainedSpendError
 from infra.lease import acquire_lease
 from infra.ledger import read_entries, read_history, spent_and_reserved
 from infra.selections import change_selection
 from manifests.journal import TakeState
+
+
+@pytest.fixture(autouse=True)
+def asked_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The vendor cannot be reached from here, and nobody wants to wait for that."""
+    monkeypatch.setattr(infra.providers.wire, "READ_TRIES", 1)
 
 
 @pytest.fixture

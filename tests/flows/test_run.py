@@ -348,6 +348,7 @@ def test_other_words_on_screen_cost_no_call(copied: Copy) -> None:
     assert "0 vendor calls, 0 play credits; 2 encodes" in ended.out
 
 
+@pytest.mark.slow
 def test_made_again_on_a_cluster_it_is_the_same_byte_for_byte(copied: Copy, tiny: Tiny) -> None:
     """Every step, with nothing left of what this machine made."""
     project = copied()

@@ -24,6 +24,7 @@ SPOKEN = (
 )
 
 
+@pytest.mark.slow
 def test_keys_by_reference_are_sent_and_kept_nowhere(
     film: Callable[..., Project], migrated_home: Path, tmp_path: Path
 ) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import httpx
 import pytest
+from prefect_servers import wait_until
 from projects import Project
 from webhooks import SECRET, Webhook, open_webhook
 
@@ -72,8 +73,11 @@ def test_a_failed_shot_is_an_event_and_the_news_cannot_fail_the_run(
     ended = project.run(env=rules)
     assert ended.code == 3, ended.text
     run_id = project.record.run_id
-    told = [e for e in events_of(prefect_server, "shotrunner.shot.failed") if e["payload"]["run_id"] == run_id]
-    assert told
+
+    def told_of(name: str) -> list[dict[str, Any]]:
+        return [e for e in events_of(prefect_server, name) if e["payload"]["run_id"] == run_id]
+
+    told = wait_until(lambda: told_of("shotrunner.shot.failed"), "the event")  # written a moment after it was sent
     assert told[0]["resource"]["prefect.resource.id"].startswith("shotrunner.shot.short.")
     assert told[0]["payload"]["remedy"]
-    assert any(e["payload"]["run_id"] == run_id for e in events_of(prefect_server, "shotrunner.campaign.failed"))
+    wait_until(lambda: told_of("shotrunner.campaign.failed"), "the news as an event")

@@ -44,7 +44,7 @@ def production(paper: Paper) -> Any:
     return SimpleNamespace(
         plan=plan, spot=spot, store=store, run_id=RUN, clock=SystemClock(), started=AT, models=load_models(),
         settings=prepared.settings, problems=[], notices=[], decisions=[], calls=0, spent=0, buying_seconds=None,
-        steps=SimpleNamespace(made={}, kept={}, cpu_seconds=0.0), fits={},
+        steps=SimpleNamespace(made={}, kept={}, made_keys={}, cpu_seconds=0.0), fits={}, shown={}, flow_runs=(),
         state=lambda: StoreState(store, SystemClock()),
         review_gates=lambda: read_gates(store, plan.campaign, spot.review, auto=False),
     )  # fmt: skip
