@@ -13,10 +13,11 @@ from pathlib import Path
 
 PATIENCE = 60.0
 
-# In ffmpeg's place: while a file called `hold` lies beside it, it only tells its number and waits.
+# In ffmpeg's place: while a file called `hold` lies beside it, it only tells its number and its environment, and waits.
 HOLDING = """#!/bin/sh
 if [ -e "$(dirname "$0")/hold" ]; then
-  touch "$(dirname "$0")/held.$$"
+  env > "$(dirname "$0")/told.$$"
+  mv "$(dirname "$0")/told.$$" "$(dirname "$0")/held.$$"
   exec sleep 60
 fi
 exec {program} "$@"
@@ -48,6 +49,9 @@ class HeldFfmpeg:
     def held(self) -> list[int]:
         """The processes that wait, or have waited."""
         return sorted(int(path.suffix[1:]) for path in self.folder.glob("held.*"))
+
+    def environment_of(self, pid: int) -> set[str]:
+        return {line.partition("=")[0] for line in (self.folder / f"held.{pid}").read_text().splitlines()}
 
     def wait_held(self, number: int = 1) -> list[int]:
         wait_until(lambda: len(self.held()) >= number, f"{number} held")

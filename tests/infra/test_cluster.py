@@ -95,7 +95,8 @@ async def made_here(store: ObjectStore, folder: Path, job: StepJob) -> StepMade:
 async def test_a_step_whose_worker_is_killed_is_finished_by_another(
     cluster: DaskCluster, ffmpeg: HeldFfmpeg, store: ObjectStore, clip: BlobRef, tmp_path: Path
 ) -> None:
-    workers = [cluster.add_worker(), cluster.add_worker()]
+    of_nanny = {"MALLOC_TRIM_THRESHOLD_": "65536"}
+    workers = [cluster.add_worker(env=of_nanny), cluster.add_worker(env=of_nanny)]
     job = job_of("conform", CONFORM, clip)
     ffmpeg.hold()
     async with joined(cluster, store) as runner:
@@ -109,6 +110,7 @@ async def test_a_step_whose_worker_is_killed_is_finished_by_another(
     assert ffmpeg.held() == [pid], "it was held once; the second time it went through"
     assert made.files == (await made_here(store, tmp_path, job)).files
     assert victim.returncode == -signal.SIGKILL
+    assert not of_nanny.keys() & ffmpeg.environment_of(pid), "it would make decoding slow"
 
 
 async def test_a_worker_that_joins_later_is_used(cluster: DaskCluster, store: ObjectStore, clip: BlobRef) -> None:
