@@ -67,15 +67,15 @@ class Side:
         """The clock starts when every place has made a step of two frames: while the others had their turn, its process
         from which steps are forked may have ended for want of work, as it never does in the middle of a run."""
         steps = StepRunner(self.store, SystemClock(), Events(), self.runner)
-        await self._wake(steps, *clips.items(), profile=profile)
+        await self._wake(steps, next(iter(clips)), profile)
         cpu, began = cpu_of(os.getpid(), self.others), time.monotonic()
         made = await asyncio.gather(*(make_clip(steps, self.store, clip, n, profile) for clip, n in clips.items()))
         self.rounds.append(time.monotonic() - began)
         self.cpu_seconds += cpu_of(os.getpid(), self.others) - cpu
         self.made |= {c.name: r.files["shot.mp4"].sha256 for c, r in zip(clips, made, strict=True)}
 
-    async def _wake(self, steps: StepRunner, clip: tuple[Path, int], *_: object, profile: Profile) -> None:
-        take = await asyncio.to_thread(put_blob, self.store, "take", clip[0], "video/mp4")
+    async def _wake(self, steps: StepRunner, clip: Path, profile: Profile) -> None:
+        take = await asyncio.to_thread(put_blob, self.store, "take", clip, "video/mp4")
         size = {"rate": profile.rate, "width": 320, "height": 180, "frames": 2}
         turns = range(len(self.rounds) * self.jobs, (len(self.rounds) + 1) * self.jobs)
         await asyncio.gather(*(steps.run("conform", size | {"in_frame": n}, {"take": take}) for n in turns))
