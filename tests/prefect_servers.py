@@ -22,6 +22,7 @@ import httpx
 
 OURS = ("RUNWAYML_", "ELEVENLABS_", "PREFECT_", "SHOTRUNNER_", "AWS_")
 TERM_SECONDS = 10.0
+BUSY_SECONDS = 30.0
 
 
 class MissingError(Exception):
@@ -174,10 +175,18 @@ class PrefectServer:
 
     # --- what its users see ---
 
+    def ask(self, method: str, path: str, **request: Any) -> Any:
+        """Says it again while the server says 503, as Prefect's own client does: its SQLite is locked at times."""
+        end = time.monotonic() + BUSY_SECONDS
+        while True:
+            answer = httpx.request(method, f"{self.url}/{path}", timeout=30, **request)
+            if answer.status_code != 503 or time.monotonic() > end:
+                answer.raise_for_status()
+                return answer.json() if answer.content else None
+            time.sleep(0.5)
+
     def post(self, path: str, **body: Any) -> Any:
-        answer = httpx.post(f"{self.url}/{path}", json=body, timeout=30)
-        answer.raise_for_status()
-        return answer.json() if answer.content else None
+        return self.ask("POST", path, json=body)
 
     def flow_runs(self, deployment: str | None = None) -> list[dict[str, Any]]:
         """Newest first."""
@@ -186,16 +195,13 @@ class PrefectServer:
         return found
 
     def flow_run(self, flow_run_id: str) -> dict[str, Any]:
-        answer = httpx.get(f"{self.url}/flow_runs/{flow_run_id}", timeout=30)
-        answer.raise_for_status()
-        found: dict[str, Any] = answer.json()
+        found: dict[str, Any] = self.ask("GET", f"flow_runs/{flow_run_id}")
         return found
 
     def states(self, flow_run_id: str) -> list[str]:
         """Names of the states that a flow run went through, oldest first."""
-        answer = httpx.get(f"{self.url}/flow_run_states/", params={"flow_run_id": flow_run_id}, timeout=30)
-        answer.raise_for_status()
-        return [state["name"] for state in sorted(answer.json(), key=lambda state: state["timestamp"])]
+        answer = self.ask("GET", "flow_run_states/", params={"flow_run_id": flow_run_id})
+        return [state["name"] for state in sorted(answer, key=lambda state: state["timestamp"])]
 
     def set_state(self, flow_run_id: str, state: str, name: str | None = None) -> None:
         """As the buttons of the UI do."""
