@@ -289,7 +289,7 @@ def _drive(console: RunConsole, digest: str, prepared: Prepared, server: Orchest
     from prefect.exceptions import CancelledRun
 
     from flows.campaign import ProductionError, produce
-    from flows.history import history_written
+    from flows.history import history_written, log_written
 
     flow_runs: list[str] = []
     console.events.listen(lambda event: flow_runs.extend([event["flow_run"]] if "flow_run" in event else []))
@@ -301,6 +301,8 @@ def _drive(console: RunConsole, digest: str, prepared: Prepared, server: Orchest
         try:
             await produce(plan=digest, store=prepared.store_url)
         finally:
+            if server.own is not None:
+                await log_written()
             if server.own is not None and flow_runs:
                 await history_written(flow_runs[-1])
 

@@ -3,16 +3,26 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from uuid import UUID
 
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId
 from prefect.client.schemas.objects import TaskRun
+from prefect.logging.handlers import APILogHandler
 
 PATIENCE_SECONDS = 20.0
+LOG_SECONDS = 5.0
 LAST = " wrap"  # the task that ends every run; the recorder writes in order
 PAGE = 200
+
+
+async def log_written() -> None:
+    """Sends the lines of the log that wait for the next batch. Without it Prefect looks for the stopped server for a
+    minute before the process ends."""
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(APILogHandler.aflush(), LOG_SECONDS)
 
 
 async def history_written(flow_run: str) -> bool:

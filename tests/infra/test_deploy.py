@@ -120,6 +120,32 @@ def test_compose_can_be_read(tools: Path) -> None:
     assert services["worker"]["environment"]["RUNWAYML_API_SECRET"] == "", "no key, no spending"
 
 
+def test_the_cluster_of_compose_is_the_worker_without_keys(tools: Path) -> None:
+    env = {
+        **FILLED,
+        "PATH": "",
+        "RUNWAYML_API_SECRET": "file:/run/secrets/runway_key",
+        "SHOTRUNNER_MEDIA_RUNNER": "dask",
+    }
+    command = [tools / "docker-compose", "-f", "compose.yaml", "--profile", "cluster", "config"]
+    code, told = call(*command, env=env, cwd=DEPLOY)
+    assert code == 0, told
+    services = yaml.safe_load(told)["services"]
+    runs, scheduler, cluster = services["worker"], services["dask-scheduler"], services["dask-worker"]
+    assert runs["image"] == scheduler["image"] == cluster["image"], "one version of everything"
+    port = scheduler["command"][scheduler["command"].index("--port") + 1]
+    address = f"tcp://dask-scheduler:{port}"
+    assert runs["environment"]["SHOTRUNNER_DASK_ADDRESS"] == cluster["command"][2] == address
+    assert runs["environment"]["SHOTRUNNER_MEDIA_RUNNER"] == "dask"
+    assert not scheduler.get("environment")
+    assert cluster["environment"]["AWS_SECRET_ACCESS_KEY"] == "s"
+    assert not cluster["environment"]["RUNWAYML_API_SECRET"]
+    for service in (scheduler, cluster):
+        code, known = call(Path(sys.executable).parent / "dask", service["command"][1], "--help")
+        assert code == 0
+        assert [word for word in service["command"] if word.startswith("--") and word not in known] == []
+
+
 @pytest.mark.parametrize("missing", sorted(FILLED))
 def test_compose_has_no_password_of_its_own(tools: Path, missing: str) -> None:
     env = {name: value for name, value in FILLED.items() if name != missing}
@@ -134,7 +160,8 @@ def test_compose_has_no_password_of_its_own(tools: Path, missing: str) -> None:
 
 def test_images_are_made_of_the_locks_that_the_tests_run_on() -> None:
     worker, s3 = ((DEPLOY / name).read_text() for name in ("Dockerfile", "Dockerfile.s3"))
-    assert "COPY requirements.txt" in worker
+    assert "COPY requirements-dask.txt" in worker
+    assert locked("requirements.txt").items() <= locked("requirements-dask.txt").items()
     assert "COPY tests/ministack-requirements.txt" in s3
     installs = re.findall(r"pip install [^\n&]*", worker + s3)
     assert len(installs) == 4
