@@ -1,4 +1,4 @@
-"""Rehearsals: the weather repeats, the audit finds what was doctored, and a dozen seeds of a small film pass."""
+"""Rehearsals: the weather repeats, the audit finds what was doctored, and half a dozen seeds of a small film pass."""
 
 from __future__ import annotations
 
@@ -304,17 +304,17 @@ def two_shots(tmp_path: Path) -> Project:
     return write_project(tmp_path / "project", TWO, "two", {})
 
 
-def test_a_dozen_seeds_of_two_shots(two_shots: Project) -> None:
+def test_half_a_dozen_seeds_of_two_shots(two_shots: Project) -> None:
     """The command, as people give it: every book agrees, and nothing is left in the project or behind it."""
     before = sorted(two_shots.root.rglob("*"))
     scratch = Path(tempfile.mkdtemp(prefix="r-", dir="/tmp"))  # sockets in it need a short path
     told = two_shots.command(
-        "rehearse", "film.yaml", "--seeds", "12", "--json",
+        "rehearse", "film.yaml", "--seeds", "6", "--json",
         env={"TMPDIR": str(scratch), "RUNWAYML_API_SECRET": "key_" + "7f" * 64}, seconds=400,
     )  # fmt: skip
     *rows, end = [json.loads(line) for line in told.out.splitlines()]
     assert (told.code, end["breaches"]) == (0, []), told.text
-    assert sorted(row["seed"] for row in rows) == list(range(12))
+    assert sorted(row["seed"] for row in rows) == list(range(6))
     assert end["kills"] > 3
     assert end["finished"] > 3
     assert len(end["faults"]) > 8
