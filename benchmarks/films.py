@@ -17,7 +17,9 @@ import yaml
 from one_pass import Card, FilmParts, Shot, Words
 
 from flows import campaign, graphics, spot
-from flows.prepare import make_plan, refuse_over_budget, store_inputs
+from flows.prepare import make_plan
+from flows.refusals import refuse_over_budget
+from flows.stored_plan import store_inputs
 from infra.blobs import blob_file
 from infra.console import RunConsole
 from infra.events import Events

@@ -18,13 +18,9 @@ from flows import cli_costs, cli_deliver, cli_infra, cli_plan, cli_schedule, cli
 from flows.checking import check_manifest, refuse_words_that_do_not_fit
 from flows.cli_plan import AnyManifest, Json, Manifest, Rebuy, Set
 from flows.cli_words import UsageError as ShotrunnerUsageError
-from flows.prepare import (
-    make_plan,
-    prepare_stored,
-    read_plan_file,
-    refuse_drift,
-    refuse_moved_prices,
-)
+from flows.prepare import make_plan
+from flows.refusals import refuse_drift, refuse_moved_prices
+from flows.stored_plan import prepare_stored, read_plan_file
 from infra.errors import ShotrunnerError
 from infra.settings import RunnerName
 from manifests.diagnostics import ManifestError
