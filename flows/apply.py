@@ -41,7 +41,8 @@ from manifests.films import Variant
 from manifests.finish import DeliverableIndex, film_facts, finish_inputs, said_inputs
 from manifests.journal import RunRecord
 from manifests.naming import run_key
-from manifests.plan import Plan, Planner
+from manifests.plan import Plan
+from manifests.planner import Planner
 from manifests.ratecard import load_profiles
 from manifests.tiny import shrink_profile
 

@@ -23,7 +23,8 @@ from infra.state import StoreState
 from manifests.diagnostics import ManifestError, suggest
 from manifests.journal import RunRecord
 from manifests.naming import plan_key, run_key
-from manifests.plan import Action, Options, Plan, Planner, Verb
+from manifests.plan import Action, Options, Plan, Verb
+from manifests.planner import Planner
 from manifests.schema import Generate
 from manifests.sharing import is_matrix
 

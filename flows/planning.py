@@ -30,19 +30,13 @@ from manifests.lock import (
     lock_digest,
 )
 from manifests.naming import plan_key
-from manifests.plan import (
-    Options,
-    Plan,
-    Planner,
-    StateReader,
-    Totals,
-    per_shot_credits,
-    totals_of,
-)
+from manifests.plan import Options, Plan, StateReader, Totals
+from manifests.planner import Planner
 from manifests.ratecard import rate_card_digest
 from manifests.seams import tell_segments
 from manifests.timing import cut_of
 from manifests.tiny import shrink_wants
+from manifests.totals import per_shot_credits, totals_of
 
 
 @dataclass(frozen=True)

@@ -29,12 +29,8 @@ from manifests.lock import (
     make_lock,
     read_lock,
 )
-from manifests.plan import (
-    Options,
-    Plan,
-    Planner,
-    StateReader,
-)
+from manifests.plan import Options, Plan, StateReader
+from manifests.planner import Planner
 from manifests.ratecard import rate_card_date, rate_card_digest
 from manifests.scheduled import Resolved
 

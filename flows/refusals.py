@@ -12,10 +12,7 @@ from infra.errors import (
     StalePlanError,
 )
 from manifests.expand import Want
-from manifests.plan import (
-    Plan,
-    first_limit,
-)
+from manifests.plan import Plan, first_limit
 
 RUN_AGAIN = "`shotrunner run --schedule S --date D --budget +N`"
 

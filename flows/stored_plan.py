@@ -27,10 +27,8 @@ from manifests.lock import (
 )
 from manifests.naming import lock_key, manifest_key, plan_key
 from manifests.paths import find_root
-from manifests.plan import (
-    Plan,
-    moved_positions,
-)
+from manifests.plan import Plan
+from manifests.planner import moved_positions
 
 LOCK_REMEDY = "the lock lies beside its manifest: let this user write there, or copy the project"
 

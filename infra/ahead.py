@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 from infra.storage.base import ObjectStore, is_far
 from infra.storage.far import ask_each
 from manifests.expand import Want, find_blanks
-from manifests.plan import Planner
+from manifests.planner import Planner
 
 
 def add_all(wants: Sequence[Want], make_planner: Callable[[], Planner], store: ObjectStore) -> Planner:

@@ -33,7 +33,7 @@ from manifests.films import Variant
 from manifests.finish import DeliverableIndex, Finished, film_facts, wants_of
 from manifests.journal import BlobRef, Choice, Problem, Rejection, RunRecord, SectionCount, Selection, StepResult
 from manifests.naming import deliverable_index_key, parse_address, run_key
-from manifests.plan import Planner
+from manifests.planner import Planner
 from manifests.prompts import review_questions
 from manifests.sharing import count_variants
 from manifests.standing import standing_of_take
@@ -213,9 +213,7 @@ def _dailies(
     posters: Posters,
 ) -> str:
     state = StoreState(production.store, production.clock)
-    planner = add_all(
-        production.plan.wants, partial(Planner, state, gates=production.review_gates()), production.store
-    )
+    planner = add_all(production.plan.wants, partial(Planner, state, gates=production.review_gates()), production.store)
     groups = [
         _group(production, state, want, planner.walks[want.id])
         for want in production.plan.every_want

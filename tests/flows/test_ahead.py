@@ -17,7 +17,7 @@ from infra.ahead import add_all
 from infra.clock import SystemClock
 from infra.state import StoreState
 from infra.storage.base import ObjectStore
-from manifests.plan import Planner
+from manifests.planner import Planner
 
 T = TypeVar("T")
 MANY = "".join(
