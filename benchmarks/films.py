@@ -23,7 +23,8 @@ from flows.stored_plan import store_inputs
 from infra.blobs import blob_file
 from infra.console import RunConsole
 from infra.events import Events
-from infra.production import Production, open_production
+from infra.open_production import open_production
+from infra.production import Production
 from infra.settings import Settings
 from manifests.catalogue import Profile
 from manifests.finish import Finished
