@@ -17,11 +17,14 @@ import yaml
 from one_pass import Card, FilmParts, Shot, Words
 
 from flows import campaign, graphics, spot
-from flows.prepare import make_plan, refuse_over_budget, store_inputs
+from flows.prepare import make_plan
+from flows.refusals import refuse_over_budget
+from flows.stored_plan import store_inputs
 from infra.blobs import blob_file
 from infra.console import RunConsole
 from infra.events import Events
-from infra.production import Production, open_production
+from infra.open_production import open_production
+from infra.production import Production
 from infra.settings import Settings
 from manifests.catalogue import Profile
 from manifests.finish import Finished

@@ -27,8 +27,10 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from flows.apply import prefect_environment
-from flows.prepare import Prepared, make_plan, refuse_over_budget, store_inputs
+from flows.prepare import Prepared, make_plan
+from flows.refusals import refuse_over_budget
 from flows.rehearse import PICTURE_SCALE, own_environment
+from flows.stored_plan import store_inputs
 from infra.backlot.films import make_film
 from infra.backlot.jobs import film_name, shrink_job, take_job
 from infra.backlot.serve import Backlot

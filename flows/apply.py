@@ -19,7 +19,9 @@ from flows import views
 from flows.checking import refuse_words_that_do_not_fit
 from flows.costs import refuse_unexplained
 from flows.delivery import put_film, put_out, put_pages, put_sheets
-from flows.prepare import Prepared, plan_pictures, refuse_moved_prices, refuse_over_budget, store_inputs
+from flows.prepare import Prepared, plan_pictures
+from flows.refusals import refuse_moved_prices, refuse_over_budget
+from flows.stored_plan import store_inputs
 from infra.clock import SystemClock
 from infra.console import CONSOLE, RunConsole
 from infra.deliverables import find_deliverable
@@ -39,7 +41,8 @@ from manifests.films import Variant
 from manifests.finish import DeliverableIndex, film_facts, finish_inputs, said_inputs
 from manifests.journal import RunRecord
 from manifests.naming import run_key
-from manifests.plan import Plan, Planner
+from manifests.plan import Plan
+from manifests.planner import Planner
 from manifests.ratecard import load_profiles
 from manifests.tiny import shrink_profile
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from flows.checking import CONTENT_TYPES, refuse_words_that_do_not_fit
-from flows.prepare import refuse_drift
+from flows.refusals import refuse_drift
 from flows.scheduling import Planned, next_occurrence, prepare_scheduled
 from infra.bundle import BundleError, open_bundle, put_bundle
 from infra.clock import Clock, SystemClock

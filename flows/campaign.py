@@ -27,7 +27,8 @@ from flows.views import counted
 from infra.attempts import Attempt
 from infra.console import current_console
 from infra.errors import ShotrunnerError, StoppedError
-from infra.production import Production, SpokenTake, home_of, open_production, read_plan
+from infra.open_production import home_of, open_production
+from infra.production import Production, SpokenTake, read_plan
 from infra.settings import Settings, read_settings
 from infra.storage import open_store
 from manifests.finish import Finished

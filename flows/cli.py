@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -14,23 +14,20 @@ import cyclopts
 from cyclopts import Parameter, validators
 from pydantic import ValidationError
 
-from flows import cli_costs, cli_deliver, cli_infra, cli_plan, cli_schedule, cli_store, cli_words, views
+from flows import cli_costs, cli_deliver, cli_infra, cli_plan, cli_schedule, cli_setup, cli_store, cli_words, views
 from flows.checking import check_manifest, refuse_words_that_do_not_fit
 from flows.cli_plan import AnyManifest, Json, Manifest, Rebuy, Set
 from flows.cli_words import UsageError as ShotrunnerUsageError
-from flows.prepare import (
-    make_plan,
-    prepare_stored,
-    read_plan_file,
-    refuse_drift,
-    refuse_moved_prices,
-)
+from flows.prepare import make_plan
+from flows.refusals import refuse_drift, refuse_moved_prices
+from flows.stored_plan import prepare_stored, read_plan_file
 from infra.errors import ShotrunnerError
 from infra.settings import RunnerName
 from manifests.diagnostics import ManifestError
 from manifests.scheduled import is_schedule
 
 INTERRUPTED = 130
+
 
 app = cyclopts.App(
     name="shotrunner",
@@ -42,14 +39,8 @@ app = cyclopts.App(
     suppress_keyboard_interrupt=False,
 )
 
+
 Strict = Annotated[bool, Parameter(help="Exit 2 for warnings, too.")]
-Port = Annotated[
-    int, Parameter(help="0 takes a free one.", show_default=True, validator=validators.Number(gte=0, lte=65535))
-]
-Latency = Annotated[
-    float,
-    Parameter(help="Seconds that a generation takes at least.", show_default=True, validator=validators.Number(gte=0)),
-]
 
 
 def exit_code_of(error: BaseException) -> int:
@@ -221,7 +212,7 @@ def verify(
     from flows.answers import verify_file, verify_lines
 
     facts = verify_file(file, profile, ratio, frames, silent=silent)
-    _answer(facts, verify_lines(facts), json=json)
+    views.answer(facts, verify_lines(facts), json=json)
     return 0 if facts["ok"] else 7
 
 
@@ -262,147 +253,22 @@ def rehearse(
 
     rows = carry_out(manifest, set_, wanted, tell, at_once=at_once, keep=keep)
     facts = views.rehearsal_facts(rows)
-    _answer(facts, views.rehearsal_end(facts), json=json)
+    views.answer(facts, views.rehearsal_end(facts), json=json)
     return 7 if facts["breaches"] else 0
 
 
-@app.command
-def models(*, json: Json = False) -> int:
-    """List what the vendors sell: lengths, sizes, prices, and when that was known.
-
-    Example: shotrunner models
-
-    Exit: 0.
-    """
-    from flows.answers import model_lines
-    from manifests.ratecard import load_models
-
-    cards = load_models()
-    rows = [card.model_dump(mode="json") for card in cards.values()]
-    _answer({"message_type": "models", "models": rows}, model_lines(cards), json=json)
-    return 0
-
-
-for _command in (*cli_plan.COMMANDS, *cli_words.COMMANDS, *cli_costs.COMMANDS, *cli_deliver.COMMANDS):
+for _command in (
+    *cli_setup.COMMANDS,
+    *cli_plan.COMMANDS,
+    *cli_words.COMMANDS,
+    *cli_costs.COMMANDS,
+    *cli_deliver.COMMANDS,
+):
     app.command(_command)
+
+
 for _group in (*cli_schedule.COMMANDS, *cli_store.COMMANDS, *cli_infra.COMMANDS):
     app.command(_group)
-
-
-@app.command
-def doctor(*, json: Json = False) -> int:
-    """Check everything that a run needs: packages, programs, store, keys, balance. Spends nothing.
-
-    Also explains every purchase of this project whose answer or whose file was lost, and how to settle it.
-
-    Example: shotrunner doctor
-
-    Exit: 0 all is well; 6 something is not.
-    """
-    from flows.doctor import examine, finding_lines
-    from flows.prepare import absolute_store
-    from flows.unknowns import find_lost, find_unknowns, lost_lines, unknown_lines
-    from infra.settings import read_settings
-    from manifests.paths import find_root
-
-    root = find_root(Path.cwd() / "here")
-    settings = read_settings(root)
-    store_url = absolute_store(settings.store, root)
-    findings = examine(settings, store_url, root)
-    readable = all(f.ok for f in findings if f.name == "store")
-    unknowns = find_unknowns(settings, store_url, root) if readable else []
-    lost = find_lost(store_url, root) if readable else []
-    ok = all(f.ok for f in findings)
-    facts = {
-        "message_type": "doctor", "findings": [vars(f) for f in findings], "unknowns": unknowns, "lost": lost, "ok": ok,
-    }  # fmt: skip
-    _answer(facts, [*finding_lines(findings), *unknown_lines(unknowns), *lost_lines(lost)], json=json)
-    return 0 if facts["ok"] else 6
-
-
-@app.command
-def schema() -> int:
-    """Print the JSON Schema of manifests, for editors.
-
-    Example: shotrunner schema
-
-    Exit: 0.
-    """
-    from manifests.jsonschema import schema_text
-
-    sys.stdout.write(schema_text())
-    return 0
-
-
-@app.command
-def init(
-    kind: Annotated[
-        Literal["product", "film", "schedule"],
-        Parameter(help="One shot from a photograph; a short film; or when one of them runs."),
-    ],
-    folder: Annotated[Path, Parameter(help="Where to write it.")] = Path(),
-    /,
-    *,
-    json: Json = False,
-) -> int:
-    """Write a commented manifest, a brand kit and stand-in pictures to replace with yours. Overwrites nothing.
-
-    Example: shotrunner init product my-first
-
-    Exit: 0; 2 a file is in the way.
-    """
-    from flows.starting import write_starter
-
-    written = write_starter(kind, folder)
-    lines = [f"wrote {path}" for path in written]
-    if any(path.suffix in (".png", ".jpg") for path in written):
-        lines.append("the pictures are stand-ins: put yours in their place")
-    lines.append(f"next: shotrunner {'schedule preview' if kind == 'schedule' else 'plan'} {written[0]}")
-    _answer({"message_type": "init", "files": [str(p) for p in written]}, lines, json=json)
-    return 0
-
-
-@app.command
-def backlot(
-    *,
-    port: Port = 8799,
-    folder: Annotated[Path, Parameter(help="Its tasks, balance and request log.", show_default=True)] = Path(
-        ".shotrunner/backlot"
-    ),
-    latency: Latency = 1.0,
-    faults: Annotated[Path | None, Parameter(help="A file of rules: which call misbehaves, and how.")] = None,
-    json: Json = False,
-) -> int:
-    """Serve the Runway and ElevenLabs APIs on this machine, filming animatics. Ctrl-C ends it.
-
-    Example: shotrunner backlot --port 8799 --latency 2
-
-    Exit: 0; 2 faults file; 6 the port or the folder is in use.
-    """
-    from infra.backlot.faults import load_faults
-    from infra.backlot.serve import Backlot
-
-    server = Backlot(folder, port=port, latency=latency, faults=load_faults(faults) if faults else ())
-    url = server.start()
-    lines = [
-        f"backlot at {url}",
-        f"  RUNWAYML_BASE_URL={url} ELEVENLABS_BASE_URL={url} shotrunner run MANIFEST",
-    ]
-    try:
-        _answer({"message_type": "backlot", "url": url}, lines, json=json)
-        sys.stdout.flush()
-        server.wait()
-    except KeyboardInterrupt:
-        server.stop()
-    return 0
-
-
-def _answer(facts: Mapping[str, Any], lines: Sequence[str], *, json: bool) -> None:
-    if json:
-        views.print_json(facts)
-        return
-    for line in lines:
-        views.say(line)
 
 
 if __name__ == "__main__":

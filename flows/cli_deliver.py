@@ -34,9 +34,9 @@ def deliver(
     from infra.runs import last_run
     from infra.settings import read_settings
     from infra.storage import open_store
-    from manifests.load import read_page
     from manifests.naming import plan_key
     from manifests.nodes import data_at
+    from manifests.pages import read_page
     from manifests.paths import find_root
     from manifests.plan import Plan
 

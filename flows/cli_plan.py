@@ -13,7 +13,8 @@ from flows import views
 from flows.call_sheet import call_sheet, plan_facts
 from flows.cli_words import UsageError
 from flows.heard import Stage
-from flows.prepare import Prepared, make_plan, refuse_over_budget
+from flows.prepare import Prepared, make_plan
+from flows.refusals import refuse_over_budget
 from flows.scheduling import plan_next
 from infra.errors import BudgetExceededError
 from manifests.plan import Options

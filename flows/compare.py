@@ -10,7 +10,8 @@ from typing import Any
 from flows.call_sheet import in_columns, rows_of, times_of
 from flows.cli_words import UsageError
 from flows.matrix_sheet import group_rows, rows
-from flows.prepare import Prepared, make_plan, refuse_over_budget
+from flows.prepare import Prepared, make_plan
+from flows.refusals import refuse_over_budget
 from flows.targets import UnknownNameError
 from flows.views import counted, duration_words
 from infra.clock import SystemClock
@@ -22,7 +23,8 @@ from infra.state import StoreState
 from manifests.diagnostics import ManifestError, suggest
 from manifests.journal import RunRecord
 from manifests.naming import plan_key, run_key
-from manifests.plan import Action, Options, Plan, Planner, Verb
+from manifests.plan import Action, Options, Plan, Verb
+from manifests.planner import Planner
 from manifests.schema import Generate
 from manifests.sharing import is_matrix
 

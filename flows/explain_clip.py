@@ -10,7 +10,8 @@ from flows.targets import UnknownNameError
 from flows.views import counted
 from manifests.diagnostics import suggest
 from manifests.expand import Want
-from manifests.plan import Plan, Planner
+from manifests.plan import Plan
+from manifests.planner import Planner
 from manifests.sharing import users_of
 from manifests.standing import standing_of_take
 from manifests.walk import Numbered

@@ -14,7 +14,8 @@ from infra.storage.base import ObjectStore
 from manifests.diagnostics import ManifestError
 from manifests.expand import Want
 from manifests.lengthen import lengthen_campaign
-from manifests.plan import Planner, Verb
+from manifests.plan import Verb
+from manifests.planner import Planner
 from manifests.timing import cut_of
 
 # What is planned: the speech while pictures wait for it, then everything; or the one or the other whatever is there.

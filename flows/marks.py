@@ -19,7 +19,8 @@ from manifests.deadlines import after_deadline, gate_deadlines
 from manifests.expand import Want
 from manifests.journal import Selection
 from manifests.occurrences import Occurrence
-from manifests.plan import Plan, Planner
+from manifests.plan import Plan
+from manifests.planner import Planner
 from manifests.retiring import retire_takes
 from manifests.scheduled import Resolved
 from manifests.walk import Walk

@@ -29,7 +29,9 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from flows.prepare import Prepared, make_plan, plan_pictures, refuse_drift, refuse_over_budget, store_inputs
+from flows.prepare import Prepared, make_plan, plan_pictures
+from flows.refusals import refuse_drift, refuse_over_budget
+from flows.stored_plan import store_inputs
 from infra.audit import KILLED, Evidence, audit, books_differ
 from infra.backlot.request_log import RequestLog
 from infra.backlot.serve import Backlot

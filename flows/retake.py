@@ -15,7 +15,8 @@ from flows import views
 from flows.apply import apply_prepared, confirm, refuse_gates, refuse_what_is_missing
 from flows.call_sheet import call_sheet
 from flows.costs import refuse_unexplained
-from flows.prepare import Prepared, refuse_drift, refuse_over_budget, replan
+from flows.prepare import Prepared, replan
+from flows.refusals import refuse_drift, refuse_over_budget
 from flows.targets import UnknownNameError
 from flows.words import held, prepare_target, write_selections
 from infra.clock import SystemClock

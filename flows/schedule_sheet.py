@@ -9,7 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from flows.prepare import refuse_over_budget
+from flows.refusals import refuse_over_budget
 from flows.scheduling import Planned, prepare_scheduled
 from flows.views import counted
 from infra.clock import Clock

@@ -32,10 +32,12 @@ from prefect.states import Cancelling
 from flows.apply import finished_films, pictures_after, refuse_gates, refuse_what_is_missing
 from flows.campaign import INTERRUPTED, Ended, produce_plan
 from flows.costs import refuse_unexplained
-from flows.prepare import BudgetHeldError, Prepared, refuse_drift, refuse_over_budget, store_inputs
+from flows.prepare import Prepared
+from flows.refusals import BudgetHeldError, refuse_drift, refuse_over_budget
 from flows.reminding import look_again
 from flows.scheduling import Planned, begin_scheduled, decide, find_occurrence, prepare_scheduled
 from flows.stopping import Stop, state_after, stoppable
+from flows.stored_plan import store_inputs
 from infra.attempts import begin_attempt
 from infra.bundle import open_bundle
 from infra.clock import SystemClock

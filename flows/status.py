@@ -16,7 +16,8 @@ from infra.runs import last_run
 from manifests.films import Variant
 from manifests.finish import wants_of
 from manifests.journal import TakeState
-from manifests.plan import Plan, Planner
+from manifests.plan import Plan
+from manifests.planner import Planner
 from manifests.sharing import count_files, count_variants, is_matrix, shot_uses, use_of
 from manifests.standing import standing_of_take
 from manifests.walk import Numbered

@@ -12,8 +12,8 @@ from pydantic import Field
 
 from infra.clock import Clock
 from infra.errors import PreconditionFailedError, ShotrunnerError
+from infra.open_production import new_run_id
 from infra.process import this_process
-from infra.production import new_run_id
 from infra.records import create_record, read_record
 from infra.storage.base import ObjectStore
 from manifests.journal import Record, RunRecord

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import datetime as dt
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
 from infra.errors import IntegrityError, NotFoundError, PreconditionFailedError
 from infra.records import create_record, read_record
-from infra.storage.base import ObjectStore, is_far
+from infra.storage.base import ObjectStore
+from infra.storage.far import ask_each
 from manifests.journal import (
     Failure,
     Intent,
@@ -38,7 +38,6 @@ from manifests.naming import (
 )
 
 FREE_SERVICE = "backlot"  # charges play credits; every other service is paid
-_THREADS = 16
 _MODELS: Mapping[str, type[Record]] = {
     "intent": Intent,
     "task": TaskRecord,
@@ -50,8 +49,6 @@ _MODELS: Mapping[str, type[Record]] = {
 _NAMES = {model: name for name, model in _MODELS.items()}
 TakeRecord = Intent | TaskRecord | Refusal | Release | Failure | Result
 R = TypeVar("R", bound=Record)
-T = TypeVar("T")
-U = TypeVar("U")
 
 
 @dataclass(frozen=True)
@@ -118,7 +115,7 @@ def _record_name(key: str) -> str:
 def read_histories(store: ObjectStore, keys: Iterable[str]) -> dict[str, TakeHistory]:
     """Many at once: on a bucket each costs several round trips."""
     wanted = list(dict.fromkeys(keys))
-    return dict(zip(wanted, _each(store, lambda key: read_history(store, key), wanted), strict=True))
+    return dict(zip(wanted, ask_each(store, lambda key: read_history(store, key), wanted), strict=True))
 
 
 def write_take_record(store: ObjectStore, record: TakeRecord) -> None:
@@ -206,7 +203,7 @@ def open_credits(history: TakeHistory, intent: Intent) -> int:
 
 def read_entries(store: ObjectStore, campaign: str) -> list[LedgerEntry]:
     keys = [info.key for info in store.list(ledger_prefix(campaign))]
-    return _each(store, lambda key: _read(store, key, LedgerEntry), keys)
+    return ask_each(store, lambda key: _read(store, key, LedgerEntry), keys)
 
 
 def oldest_create(store: ObjectStore, service: str, model: str, since: dt.datetime) -> dt.datetime | None:
@@ -215,7 +212,7 @@ def oldest_create(store: ObjectStore, service: str, model: str, since: dt.dateti
     keys = [info.key for info in store.list(ledgers_prefix())]
     refused = {key.removesuffix("-release.json") for key in keys if key.endswith("-release.json")}
     reserved = [k for k in keys if k.endswith("-reserve.json") and k.removesuffix("-reserve.json") not in refused]
-    entries = _each(store, lambda key: _read(store, key, LedgerEntry), reserved)
+    entries = ask_each(store, lambda key: _read(store, key, LedgerEntry), reserved)
     return min((e.at for e in entries if (e.service, e.model) == (service, model) and e.at >= since), default=None)
 
 
@@ -232,7 +229,7 @@ def repair_ledger(store: ObjectStore, campaign: str, keys: Iterable[str] = ()) -
         for entry in entries_of(history, campaign)
         if (entry.key, entry.attempt, entry.kind) not in known
     ]
-    _each(store, lambda entry: write_entry(store, entry), missing)
+    ask_each(store, lambda entry: write_entry(store, entry), missing)
     return missing
 
 
@@ -323,11 +320,3 @@ def _of(found: Mapping[type[Record], list[Record]], model: type[R]) -> list[R]:
 
 def _by_attempt(records: list[R]) -> tuple[R, ...]:
     return tuple(sorted(records, key=lambda r: int(getattr(r, "attempt", 0))))
-
-
-def _each(store: ObjectStore, work: Callable[[T], U], items: Sequence[T]) -> list[U]:
-    """On this machine threads would only wait for one another: reading a record takes less time than switching."""
-    if len(items) < 2 or not is_far(store):
-        return [work(item) for item in items]
-    with ThreadPoolExecutor(_THREADS) as pool:
-        return list(pool.map(work, items))

@@ -50,6 +50,8 @@ class StoreState:
         self._store = store
         self._clock = clock
         self._histories: dict[str, TakeHistory] = {}
+        self._selections: dict[str, Selection | None] = {}
+        self._screenings: dict[str, StepResult | None] = {}
         self._leases: Sequence[str] | None = None
 
     def history(self, key: str) -> TakeHistory:
@@ -58,7 +60,9 @@ class StoreState:
         return self._histories[key]
 
     def selection(self, segment_key: str) -> Selection | None:
-        return read_record(self._store, selection_key(segment_key), Selection)
+        if segment_key not in self._selections:
+            self._selections[segment_key] = read_record(self._store, selection_key(segment_key), Selection)
+        return self._selections[segment_key]
 
     def screening(self, want: Want, result: Result) -> Screened | None:
         """Sounds are never screened: None."""
@@ -69,7 +73,9 @@ class StoreState:
 
     def screening_record(self, want: Want, blob: BlobRef) -> StepResult | None:
         key = step_key("screen", STEPS["screen"], screen_params(want), screen_inputs(blob))
-        return read_record(self._store, step_record_key(key), StepResult)
+        if key not in self._screenings:
+            self._screenings[key] = read_record(self._store, step_record_key(key), StepResult)
+        return self._screenings[key]
 
     def living_leases(self) -> Sequence[str]:
         if self._leases is None:

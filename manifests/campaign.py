@@ -13,20 +13,11 @@ from pathlib import Path
 from manifests.dependence import dependence_of, varies_by_problems
 from manifests.diagnostics import Diagnostic, ManifestError, Where, sort_diagnostics
 from manifests.films import RATIO, Source, Variant, address_of, narrow, plain_json, with_effect_ids
-from manifests.load import (
-    NamedBrand,
-    Page,
-    check_page,
-    kind_of,
-    load_named_brand,
-    read_page,
-    read_variant,
-    validated,
-)
 from manifests.loaded import FileUse, LoadedCampaign, LoadedSource, LoadedSpot
 from manifests.lookups import Lookups, check_lookups, covering_cells
 from manifests.matrix import Matrix
 from manifests.nodes import Map, Scalar, child, item_id, items_at, to_data
+from manifests.pages import NamedBrand, Page, check_page, kind_of, load_named_brand, read_page, read_variant, validated
 from manifests.paths import find_root
 from manifests.presence import check_presence, left_out
 from manifests.scheduled import Resolved

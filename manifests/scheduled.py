@@ -23,13 +23,14 @@ from manifests.diagnostics import Diagnostic, ManifestError, Where, sort_diagnos
 from manifests.digest import digest_bytes, digest_json
 from manifests.films import node_of
 from manifests.journal import Scheduled
-from manifests.load import Page, Patch, check_page, kind_of, parse_yaml, read_page, validated
+from manifests.load import parse_yaml
 from manifests.lookup_words import PARAMS, RUN, LookUpError, Name
 from manifests.lookups import Lookups
 from manifests.matrix import Matrix
 from manifests.nodes import Items, Map, Node, Scalar, address, child
 from manifests.occurrences import Occurrence, cron_problem
 from manifests.overrides import merge
+from manifests.pages import Page, Patch, check_page, kind_of, read_page, validated
 from manifests.paths import resolve_file
 from manifests.reading import join, parse_day
 from manifests.schedule import Schedule, TableCell

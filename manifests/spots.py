@@ -10,10 +10,10 @@ from pathlib import Path
 from manifests.cutdowns import end_with_film, keep_hanging, without_voice
 from manifests.diagnostics import Diagnostic, ManifestError, Where, suggest
 from manifests.films import deliver_only
-from manifests.load import Page, check_page, read_page
 from manifests.loaded import FileUse
 from manifests.nodes import Items, Map, Node, Scalar, child, data_at, item_id, items_at, keep_items, to_data
 from manifests.overrides import merge
+from manifests.pages import Page, check_page, read_page
 from manifests.paths import resolve_file
 from manifests.presence import keep_shots
 from manifests.schema import Campaign, CampaignSpot

@@ -8,10 +8,11 @@ from pathlib import Path
 
 from manifests.copytext import CopyTable, read_copy
 from manifests.diagnostics import Diagnostic, ManifestError, Where
-from manifests.load import Page, parse_yaml, read_text
+from manifests.load import parse_yaml, read_text
 from manifests.loaded import FileUse
 from manifests.matrix import Matrix, read_matrix
 from manifests.nodes import Map, Scalar, child
+from manifests.pages import Page
 from manifests.paths import resolve_file
 from manifests.tables import Table, read_table
 

@@ -6,12 +6,14 @@ import asyncio
 import base64
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import jinja2
 
 import infra
+from infra.ahead import add_all
 from infra.blobs import has_blob, put_blob, read_blob
 from infra.dailies import Page, page_of
 from infra.deliverables import film_name
@@ -31,7 +33,7 @@ from manifests.films import Variant
 from manifests.finish import DeliverableIndex, Finished, film_facts, wants_of
 from manifests.journal import BlobRef, Choice, Problem, Rejection, RunRecord, SectionCount, Selection, StepResult
 from manifests.naming import deliverable_index_key, parse_address, run_key
-from manifests.plan import Planner
+from manifests.planner import Planner
 from manifests.prompts import review_questions
 from manifests.sharing import count_variants
 from manifests.standing import standing_of_take
@@ -108,9 +110,9 @@ def incomplete_films(production: Production, finished: Sequence[Finished]) -> di
     open_films = [(variant, name) for variant, name in films if name not in made]
     if not open_films:
         return {}
-    planner = Planner(production.state(), gates=production.review_gates())
-    for want in production.plan.wants:
-        planner.add(want)
+    planner = add_all(
+        production.plan.wants, partial(Planner, production.state(), gates=production.review_gates()), production.store
+    )
     lacking = []
     for want in production.plan.wants:
         walk = planner.walks.get(want.id)
@@ -211,9 +213,7 @@ def _dailies(
     posters: Posters,
 ) -> str:
     state = StoreState(production.store, production.clock)
-    planner = Planner(state, gates=production.review_gates())
-    for want in production.plan.wants:
-        planner.add(want)
+    planner = add_all(production.plan.wants, partial(Planner, state, gates=production.review_gates()), production.store)
     groups = [
         _group(production, state, want, planner.walks[want.id])
         for want in production.plan.every_want

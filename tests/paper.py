@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from flows.prepare import Prepared, make_plan, store_inputs
+from flows.prepare import Prepared, make_plan
+from flows.stored_plan import store_inputs
 from infra.blobs import put_blob
 from infra.ledger import FREE_SERVICE, repair_ledger, write_take_record
 from infra.media.steps import STEPS

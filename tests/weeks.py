@@ -9,8 +9,8 @@ from typing import Any
 from clocks import TestClock
 from paper import AT, BRAND, FILM, Paper
 
-from flows.prepare import store_inputs
 from flows.scheduling import Planned, begin_scheduled, find_occurrence, prepare_scheduled
+from flows.stored_plan import store_inputs
 from manifests.plan import Options
 from manifests.scheduled import read_schedule
 

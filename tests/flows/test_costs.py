@@ -126,7 +126,7 @@ def test_a_target_that_is_nothing(paper: Paper, shotrunner: Shotrunner) -> None:
 
 
 def test_a_campaign_whose_runs_were_all_killed_is_known_by_name(paper: Paper, shotrunner: Shotrunner) -> None:
-    from flows.prepare import store_inputs
+    from flows.stored_plan import store_inputs
 
     store_inputs(paper.prepared())
     assert shotrunner("costs", "paper").code == 0

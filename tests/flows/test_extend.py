@@ -15,7 +15,9 @@ from paper import AT, BRAND, Paper
 from projects import PATIENCE, Project, clean_environment, write_project
 
 from flows.explain_clip import clip_facts
-from flows.prepare import make_plan, plan_pictures, refuse_over_budget, store_inputs
+from flows.prepare import make_plan, plan_pictures
+from flows.refusals import refuse_over_budget
+from flows.stored_plan import store_inputs
 from flows.views import run_header
 from infra.clock import SystemClock
 from infra.errors import BudgetExceededError

@@ -8,7 +8,7 @@ import pytest
 from paper import AT, Paper
 
 from flows.call_sheet import call_sheet
-from flows.prepare import refuse_over_budget
+from flows.refusals import refuse_over_budget
 from infra.errors import BudgetExceededError
 from infra.ledger import spent_and_reserved
 from infra.selections import circle_take

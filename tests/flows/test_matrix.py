@@ -99,7 +99,9 @@ RUN = """\
 import asyncio, json, sys
 from pathlib import Path
 from flows.delivery import put_out
-from flows.prepare import make_plan, refuse_over_budget, store_inputs
+from flows.prepare import make_plan
+from flows.refusals import refuse_over_budget
+from flows.stored_plan import store_inputs
 from infra.console import CONSOLE, RunConsole
 from infra.runs import last_run
 from manifests.plan import Options

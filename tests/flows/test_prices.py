@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from flows.prepare import make_plan, refuse_moved_prices, store_inputs
+from flows.prepare import make_plan
+from flows.refusals import refuse_moved_prices
+from flows.stored_plan import store_inputs
 from infra.clock import SystemClock
 from infra.errors import StalePlanError
 from infra.records import create_record

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from weeks import Clock, Weekly, write_weekly
 
-from flows.prepare import BudgetHeldError, refuse_over_budget, store_inputs
+from flows.refusals import BudgetHeldError, refuse_over_budget
 from flows.scheduling import (
     NoStartError,
     begin_scheduled,
@@ -20,6 +20,7 @@ from flows.scheduling import (
     prepare_scheduled,
     read_start,
 )
+from flows.stored_plan import store_inputs
 from flows.targets import find_target
 from infra.errors import BudgetExceededError, StalePlanError
 from infra.lease import acquire_lease

@@ -12,7 +12,7 @@ from takes import BODY, PaperState, key_of, make_want
 
 from manifests.estimate import estimate_seconds
 from manifests.expand import Want
-from manifests.plan import Planner
+from manifests.planner import Planner
 from manifests.ratecard import load_models
 
 MODELS = load_models()

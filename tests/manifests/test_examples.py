@@ -18,8 +18,8 @@ from manifests.cutdowns import check_cutdowns
 from manifests.filing import check_names
 from manifests.films import variants_of
 from manifests.lint import lint_spot
-from manifests.load import load_brand
 from manifests.occurrences import occurrence_on, occurrences
+from manifests.pages import load_brand
 from manifests.ratecard import load_models, load_profiles
 from manifests.scheduled import read_schedule, resolve_schedule
 from manifests.starter import BRAND_PATH, KINDS, Kind, starter_brand, starter_images, starter_text

@@ -18,9 +18,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from manifests.diagnostics import Diagnostic, ManifestError, Where, format_diagnostic, sort_diagnostics
-from manifests.load import MAX_BYTES, load_brand, load_data, parse_yaml
+from manifests.load import MAX_BYTES, load_data, parse_yaml
 from manifests.loaded import LoadedSpot
 from manifests.nodes import Map, Scalar, to_data
+from manifests.pages import load_brand
 from manifests.unbuilt import NOT_APPLIED
 from manifests.upgrade import upgrade_tree
 

@@ -13,19 +13,11 @@ from takes import BAD, BODY, PaperState, bytes_of, key_of, make_selection, make_
 
 from manifests.expand import OUT_FRAME, Services, Want, expand_spot
 from manifests.loaded import LoadedSpot
-from manifests.plan import (
-    FilePin,
-    Options,
-    Plan,
-    Planner,
-    Verb,
-    moved_positions,
-    per_shot_credits,
-    totals_of,
-    without_plan,
-)
+from manifests.plan import FilePin, Options, Plan, Verb
+from manifests.planner import Planner, moved_positions, without_plan
 from manifests.ratecard import load_models
 from manifests.timing import cut_of
+from manifests.totals import per_shot_credits, totals_of
 from manifests.walk import segment_of
 
 Film = Callable[..., LoadedSpot]

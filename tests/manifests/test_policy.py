@@ -11,7 +11,8 @@ from infra import errors
 from infra.failures import classify_failure
 from manifests.estimate import priorities_of
 from manifests.journal import Failure, FailureClass, TakeState
-from manifests.plan import Planner, Verb, totals_of
+from manifests.plan import Verb
+from manifests.planner import Planner
 from manifests.policy import (
     Next,
     fallback_classes,
@@ -22,6 +23,7 @@ from manifests.policy import (
     window_opens,
 )
 from manifests.ratecard import load_models
+from manifests.totals import totals_of
 from manifests.walk import Walk, falls_back, walk_takes
 
 # Vendor sheet §5, row by row, with the longer forms that were seen

@@ -6,7 +6,8 @@ import pytest
 from takes import AT, PaperState, key_of, make_history, make_want
 
 from manifests.journal import Failure, FailureClass, TakeState
-from manifests.plan import Planner, Verb
+from manifests.plan import Verb
+from manifests.planner import Planner
 from manifests.standing import REMEDIES, settle_commands, standing_of
 
 KEY = key_of(make_want(), 1)
