@@ -29,10 +29,10 @@ demo: setup
 test: $(VENV)/.installed-dev
 	scripts/check
 
-# of the slow ones, those about what runs unattended
+# of the slow ones, those that CI has time for: whole runs that go wrong, and what runs unattended
 test-servers: $(VENV)/.installed-dev
-	$(BIN)/python -m pytest -m slow tests/flows/test_secrets.py tests/flows/test_deployed.py tests/flows/test_run.py \
-		tests/flows/test_two_hosts.py
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m slow $(addprefix tests/flows/test_,secrets.py deployed.py run.py \
+		two_hosts.py crash.py scheduled.py matrix.py)
 
 test-slow: $(VENV)/.installed-dev
 	$(BIN)/python -m pytest -m slow

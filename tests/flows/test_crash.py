@@ -106,6 +106,7 @@ def command_line(pid: int) -> str:
         return ""  # it has ended meanwhile
 
 
+@pytest.mark.slow
 def test_a_killed_run_leaves_no_server_behind(film: Make, migrated_home: Path) -> None:
     project = film()
     project.environment.clear()  # a server of its own
@@ -151,6 +152,7 @@ def test_one_interrupt_collects_what_is_paid_and_buys_nothing_more(film: Make) -
     project.assert_nothing_twice()
 
 
+@pytest.mark.slow
 def test_a_second_interrupt_leaves_at_once_and_the_next_run_collects(film: Make) -> None:
     project = film()
     process = project.start("run", "film.yaml", env={"SHOTRUNNER_BACKLOT_LATENCY": "60"})
@@ -203,6 +205,7 @@ def test_a_lost_answer_is_held_and_bought_again_only_when_asked(film: Make, pref
     assert {name for name, _ in flow_states(project, prefect_server)} == {"short"}
 
 
+@pytest.mark.slow
 def test_a_held_take_does_not_stop_the_others(film: Make) -> None:
     project = film(TWO_TAKES)
     ended = project.run(env=project.faults({"match": {"nth": 2}, "fault": "lose-answer"}))
@@ -222,6 +225,7 @@ def test_a_held_take_does_not_stop_the_others(film: Make) -> None:
 # --- failures and refusals ---
 
 
+@pytest.mark.slow
 def test_a_failed_take_is_followed_by_the_next_number(film: Make) -> None:
     project = film()
     ended = project.run(env=project.faults({"match": {"nth": 1}, "fault": "fail:INTERNAL.BAD_OUTPUT.CODE01"}))
@@ -233,6 +237,7 @@ def test_a_failed_take_is_followed_by_the_next_number(film: Make) -> None:
     project.assert_books_agree()
 
 
+@pytest.mark.slow
 def test_what_moderation_refused_is_never_sent_again(film: Make) -> None:
     project = film()
     faults = project.faults({"fault": "fail:SAFETY.INPUT.TEXT"})
@@ -243,6 +248,7 @@ def test_what_moderation_refused_is_never_sent_again(film: Make) -> None:
     assert len(project.creates()) == 1
 
 
+@pytest.mark.slow
 def test_a_black_take_is_screened_out_and_made_again(film: Make) -> None:
     project = film()
     ended = project.run(env=project.faults({"match": {"nth": 1}, "fault": "black"}))
@@ -254,6 +260,7 @@ def test_a_black_take_is_screened_out_and_made_again(film: Make) -> None:
     assert "black" in page
 
 
+@pytest.mark.slow
 def test_an_empty_balance_fails_no_take(film: Make) -> None:
     project = film(TWO_TAKES)
     folder = project.root / ".shotrunner" / "backlot"
@@ -318,6 +325,7 @@ def test_a_second_run_of_the_campaign_names_the_first(film: Make) -> None:
     assert len(project.creates()) == 1
 
 
+@pytest.mark.slow
 def test_a_second_run_that_waits_goes_on_when_the_first_has_ended(film: Make) -> None:
     project = film()
     lease = acquire_lease(project.store, SystemClock(), "short")

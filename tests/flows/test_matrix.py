@@ -241,6 +241,7 @@ def test_a_late_price_costs_no_call_and_only_its_own_pictures(matrix: tuple[Proj
     assert f"  sections {len(priced)} of {total} encoded, {kept} kept; 8 of 16 files made anew" in run_lines(record, [])
 
 
+@pytest.mark.slow
 def test_a_late_legal_line_is_one_card_for_each_locale_and_ratio(matrix: tuple[Project, dict[str, Any]]) -> None:
     project, first = matrix
     calls, total = len(project.log.entries()), sum(first["sections"]["shown"].values())

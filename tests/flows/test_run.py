@@ -409,6 +409,7 @@ def test_a_changed_reference_stops_the_run_until_it_is_meant(copied: Copy) -> No
 # --- a vendor somewhere else, and a store somewhere else ---
 
 
+@pytest.mark.slow
 def test_the_projects_settings_count_and_its_key_is_kept_nowhere(film: Callable[..., Project], tmp_path: Path) -> None:
     """The store lies outside of the project, so nothing but the project can say which vendor is meant."""
     project = film()

@@ -54,6 +54,7 @@ def test_a_start_is_made_once_away_from_its_project(weekly: Make) -> None:
     assert not list(scheduled.root.glob("*.lock.json")), "what a worker writes is in the store"
 
 
+@pytest.mark.slow
 def test_what_may_not_run_ends_failed_in_words_and_buys_nothing(weekly: Make) -> None:
     scheduled = weekly()
     scheduled.apply()
@@ -95,6 +96,7 @@ def test_a_gate_is_a_state_of_its_own_and_retry_goes_on(weekly: Make) -> None:
 # --- stopped on Prefect's own pages, or by its worker ---
 
 
+@pytest.mark.slow
 def test_a_run_by_hand_hears_cancel_from_the_server(short_film: Callable[..., Project], prefect_server: str) -> None:
     project = short_film()
     process = project.start("run", "film.yaml", "--json", env={"SHOTRUNNER_BACKLOT_LATENCY": "8"})
