@@ -15,6 +15,7 @@ from manifests.journal import Record
 from manifests.nodes import Map, Node, as_written
 from manifests.reading import Reader, entries_of, join, listed
 from manifests.tables import Row, Table, rows_on, unknown_column
+from manifests.validity import Until
 
 Tables = Callable[[str, Where], Table | Diagnostic]
 
@@ -41,6 +42,7 @@ class AxisValue(Record):
 
     id: str
     fields: Mapping[str, str]
+    until: Until | None = None  # of the row of a table that it is
 
 
 class Axis(Record):
@@ -67,6 +69,7 @@ class _Value:
     id_where: Where
     fields: dict[str, str] = field(default_factory=dict)
     places: dict[str, Where] = field(default_factory=dict)
+    until: Until | None = None
 
 
 class AxisReader(Reader):
@@ -180,7 +183,7 @@ class AxisReader(Reader):
                 else:
                     detail = f"`{record.id}` and `{same.id}` would give their files the same name"
                 self.refuse("axis", detail, record.address, record.id_where, "ids of one axis must differ")
-        return [AxisValue(id=record.id, fields=record.fields) for record in seen.values()]
+        return [AxisValue(id=record.id, fields=record.fields, until=record.until) for record in seen.values()]
 
     # --- tables ---
 
@@ -249,4 +252,4 @@ class AxisReader(Reader):
             if "${" in text:
                 detail = f"`${{…}}` in column `{column}`: look-ups are not nested"
                 self.refuse("look-up", detail, join(address, name), where, "write the value out")
-        return _Value(name, join(address, name), where, where, dict(row.cells))
+        return _Value(name, join(address, name), where, where, dict(row.cells), until=table.until(row))

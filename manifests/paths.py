@@ -5,6 +5,7 @@ Looks at names and kinds only; what is in the files is measured where media is k
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -22,6 +23,11 @@ def find_root(manifest: Path) -> Path:
     """The nearest folder above with shotrunner.toml, else the manifest's own."""
     folder = manifest.absolute().parent
     return next((parent for parent in (folder, *folder.parents) if (parent / ROOT_MARK).is_file()), folder)
+
+
+def from_root(path: Path, root: Path) -> str:
+    """How a file is called on any machine."""
+    return Path(os.path.relpath(path, root)).as_posix()
 
 
 def resolve_file(text: str, base: Path, root: Path) -> Path | tuple[str, str, str]:

@@ -13,7 +13,7 @@ from manifests.loaded import FileUse
 from manifests.matrix import Matrix, read_matrix
 from manifests.nodes import Map, Scalar, child
 from manifests.pages import Page
-from manifests.paths import resolve_file
+from manifests.paths import from_root, resolve_file
 from manifests.tables import Table, read_table
 
 
@@ -42,7 +42,7 @@ def read_tabled(page: Page, tree: Map) -> Tabled:
             if isinstance(path, Diagnostic):
                 return path
             files[key] = FileUse(path, "table", where, f"{axis} table")
-            return read_table(path, where, page.shown_path(text, where))
+            return read_table(path, where, page.shown_path(text, where), from_root(path, page.root))
 
         matrix, problems = read_matrix(variants[1], table, page.shown)
     copied = child(tree, "copy")

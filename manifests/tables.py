@@ -12,12 +12,13 @@ import io
 import itertools
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeAlias
 
 from manifests.diagnostics import Diagnostic, Where, suggest
 from manifests.reading import listed, parse_day
+from manifests.validity import Until
 
 FROM, TO = "from", "to"
 MAX_BYTES = 10_000_000
@@ -47,6 +48,7 @@ class Table:
     columns: tuple[str, ...]
     rows: tuple[Row, ...]
     problems: tuple[Diagnostic, ...] = ()
+    place: str = ""  # its path from the project's root
 
     @property
     def dated(self) -> bool:
@@ -55,15 +57,19 @@ class Table:
     def where(self, row: Row | None = None) -> Where:
         return Where(self.shown, row.line if row else 1)
 
+    def until(self, row: Row) -> Until | None:
+        return None if row.last is None else Until(day=row.last, table=self.place or self.shown, line=row.line)
+
 
 Found: TypeAlias = tuple[Row, ...] | Diagnostic
 
 
-def read_table(path: Path, where: Where, shown: str = "") -> Table | Diagnostic:
+def read_table(path: Path, where: Where, shown: str = "", place: str = "") -> Table | Diagnostic:
     """`where` is the place that names the table: a file that is not there is told with it."""
     shown = shown or str(path)
     text = _read_text(path, where, shown)
-    return text if isinstance(text, Diagnostic) else parse_table(text, shown)
+    found = text if isinstance(text, Diagnostic) else parse_table(text, shown)
+    return replace(found, place=place) if isinstance(found, Table) else found
 
 
 def parse_table(text: str, shown: str) -> Table | Diagnostic:
@@ -170,13 +176,19 @@ def rows_on(table: Table, day: dt.date, key: str = "id") -> Found:
 
 def look_up(table: Table, *, date: dt.date, column: str) -> str | Diagnostic:
     """The one text that is good on a day."""
+    row = row_with(table, date=date, column=column)
+    return row.cells[column] if isinstance(row, Row) else row
+
+
+def row_with(table: Table, *, date: dt.date, column: str) -> Row | Diagnostic:
+    """The one row that is good on a day; it has something in that column."""
     refused = _refuse(table, column, FROM) or _overlap(table, table.rows)
     if refused:
         return refused
     for row in table.rows:
         if row.covers(date):
-            text = row.cells[column]
-            return text or _problem(f"column `{column}` is empty in this row", table.shown, row.line)
+            empty = f"column `{column}` is empty in this row"
+            return row if row.cells[column] else _problem(empty, table.shown, row.line)
     return _uncovered(table, date)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import os
 import shutil
 import signal
@@ -18,17 +20,33 @@ from paper import BRAND, FILM, Paper
 from projects import SHORT, TWO_TAKES, Project, clean_environment, write_project
 
 
+@contextlib.contextmanager
+def made_once(factory: pytest.TempPathFactory, name: str) -> Iterator[tuple[Path, bool]]:
+    """A folder that the processes of one test session share, and whether it is filled. One at a time may look."""
+    base = factory.getbasetemp()
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / name
+    done = folder.with_suffix(".done")
+    with folder.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not done.exists():
+            shutil.rmtree(folder, ignore_errors=True)
+            folder.mkdir()
+        yield folder, done.exists()
+        done.touch()
+
+
 @pytest.fixture(scope="session")
 def migrated_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A Prefect home with its database made, as `make setup` leaves one."""
-    home = tmp_path_factory.mktemp("prefect-home")
-    subprocess.run(
-        [sys.executable, "-m", "prefect", "server", "database", "upgrade", "--yes"],
-        env={**clean_environment(), "PREFECT_HOME": str(home), "PREFECT_SERVER_ANALYTICS_ENABLED": "false"},
-        check=True,
-        capture_output=True,
-        timeout=120,
-    )
+    with made_once(tmp_path_factory, "prefect-home") as (home, there):
+        if not there:
+            subprocess.run(
+                [sys.executable, "-m", "prefect", "server", "database", "upgrade", "--yes"],
+                env={**clean_environment(), "PREFECT_HOME": str(home), "PREFECT_SERVER_ANALYTICS_ENABLED": "false"},
+                check=True,
+                capture_output=True,
+                timeout=120,
+            )
     return home
 
 
@@ -100,12 +118,15 @@ def paper(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Paper:
 @pytest.fixture(scope="session")
 def made(tmp_path_factory: pytest.TempPathFactory, prefect_server: str) -> Project:
     """The short film made once, with one take and then with two: its steps and animatics need not be made again."""
-    root = tmp_path_factory.mktemp("made") / "project"
-    project = write_project(root, SHORT, "short", {"PREFECT_API_URL": prefect_server})
-    for changes in ([], [TWO_TAKES]):
-        project.change(*changes)
-        ended = project.run()
-        assert ended.code == 0, ended.text
+    with made_once(tmp_path_factory, "made") as (folder, there):
+        root, environment = folder / "project", {"PREFECT_API_URL": prefect_server}
+        if there:
+            return Project(root, "short", environment)
+        project = write_project(root, SHORT, "short", environment)
+        for changes in ([], [TWO_TAKES]):
+            project.change(*changes)
+            ended = project.run()
+            assert ended.code == 0, ended.text
     return project
 
 

@@ -366,6 +366,7 @@ def test_a_run_says_which_films_are_not_complete_and_what_they_lack(paper: Paper
         spot=prepared.plan.read_spot(),
         models=prepared.checked.models,
         state=lambda: StoreState(prepared.store, Noon()),
+        store=prepared.store,
         review_gates=ReviewGates,
     )
     lacking = incomplete_films(production, ())
