@@ -15,7 +15,7 @@ from manifests.journal import Record
 from manifests.nodes import Map, Node, as_written
 from manifests.reading import Reader, entries_of, join, listed
 from manifests.tables import Row, Table, rows_on, unknown_column
-from manifests.validity import Until
+from manifests.validity import ValidTo
 
 Tables = Callable[[str, Where], Table | Diagnostic]
 
@@ -42,7 +42,7 @@ class AxisValue(Record):
 
     id: str
     fields: Mapping[str, str]
-    until: Until | None = None  # of the row of a table that it is
+    valid_to: ValidTo | None = None  # of the row of a table that it is
 
 
 class Axis(Record):
@@ -69,7 +69,7 @@ class _Value:
     id_where: Where
     fields: dict[str, str] = field(default_factory=dict)
     places: dict[str, Where] = field(default_factory=dict)
-    until: Until | None = None
+    valid_to: ValidTo | None = None
 
 
 class AxisReader(Reader):
@@ -183,7 +183,7 @@ class AxisReader(Reader):
                 else:
                     detail = f"`{record.id}` and `{same.id}` would give their files the same name"
                 self.refuse("axis", detail, record.address, record.id_where, "ids of one axis must differ")
-        return [AxisValue(id=record.id, fields=record.fields, until=record.until) for record in seen.values()]
+        return [AxisValue(id=record.id, fields=record.fields, valid_to=record.valid_to) for record in seen.values()]
 
     # --- tables ---
 
@@ -252,4 +252,4 @@ class AxisReader(Reader):
             if "${" in text:
                 detail = f"`${{…}}` in column `{column}`: look-ups are not nested"
                 self.refuse("look-up", detail, join(address, name), where, "write the value out")
-        return _Value(name, join(address, name), where, where, dict(row.cells), until=table.until(row))
+        return _Value(name, join(address, name), where, where, dict(row.cells), valid_to=table.valid_to(row))

@@ -12,8 +12,18 @@ from pathlib import Path
 
 from manifests.dependence import dependence_of, varies_by_problems
 from manifests.diagnostics import Diagnostic, ManifestError, Where, sort_diagnostics
-from manifests.films import RATIO, Source, Variant, address_of, narrow, plain_json, with_effect_ids
+from manifests.films import (
+    RATIO,
+    Source,
+    Variant,
+    address_of,
+    narrow,
+    plain_json,
+    with_effect_ids,
+    with_valid_to,
+)
 from manifests.loaded import FileUse, LoadedCampaign, LoadedSource, LoadedSpot
+from manifests.lookup_words import PARAMS
 from manifests.lookups import Lookups, check_lookups, covering_cells
 from manifests.matrix import Matrix
 from manifests.nodes import Map, Scalar, child, item_id, items_at, to_data
@@ -112,6 +122,8 @@ def _read_source(
     if matrix.axes:
         tree = with_effect_ids(tree)
     params, run = (dict(known.params), dict(known.run)) if (known := reading.scheduled) else ({}, {})
+    valid_to = (known.valid_to if known else None) or {}
+    matrix = with_valid_to(matrix, valid_to)
     lookups = Lookups(matrix, table, params, run)
     wrong = [*check_lookups(_without(tree, "variants", "copy"), lookups, page.shown), *check_presence(tree, matrix)]
     if wrong:
@@ -123,7 +135,7 @@ def _read_source(
         depends = {**depends, **_depends_of(before, template.takes_of)}
     source = Source(
         id=template.id, data=plain_json(to_data(_without(tree, "variants", "copy"))), matrix=matrix, copy_table=table,
-        depends=depends, takes_of=template.takes_of, params=params, run=run,
+        depends=depends, takes_of=template.takes_of, params=params, params_valid_to=valid_to.get(PARAMS, {}), run=run,
     )  # fmt: skip
     reading.notices += [f"{template.id}: {told}" if template.id else told for told in left_out(tree, matrix)]
     found, whole = _read_parts(reading, template, source, tree, brand, problems)

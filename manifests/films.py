@@ -16,15 +16,18 @@ from manifests.copytext import CopyTable
 from manifests.diagnostics import Where
 from manifests.extending import frames_added, lengthen_spot
 from manifests.journal import Record
+from manifests.lookup_words import PARAMS
 from manifests.lookups import Lookups, resolve_tree
-from manifests.matrix import Cell, Matrix
+from manifests.matrix import Axis, AxisValue, Cell, Matrix
 from manifests.naming import segment_address
 from manifests.nodes import Items, Map, Node, Scalar, data_at, items_at, keep_items, to_data
 from manifests.presence import keep_present
 from manifests.schema import Deliver, Spot
+from manifests.validity import ValidTo, earliest
 
 RATIO, LOCALE = "ratio", "locale"  # axes with a meaning of their own
 NOT_OF_A_FILM = ("variants", "copy")
+_ABOUT_RUNS = ("budget", "review", "description")  # nothing of them is in a film or in its sidecar
 
 
 class Source(Record):
@@ -37,7 +40,8 @@ class Source(Record):
     copy_table: CopyTable | None = None
     depends: Mapping[str, tuple[str, ...]] = {}
     takes_of: str = ""  # the spot whose takes a cut-down shows
-    params: Mapping[str, str] = {}  # of the schedule that runs it, and
+    params: Mapping[str, str] = {}  # of the schedule that runs it,
+    params_valid_to: Mapping[str, ValidTo] = {}  # of those that stand in rows which end, and
     run: Mapping[str, str] = {}  # what is known of the run
     spoken: Mapping[str, Decimal] = {}  # seconds that lines take, by address: those that may make their shots longer
     continued: Mapping[str, int] = {}  # by address, frames more of a shot that another starts on: alike in all films
@@ -104,6 +108,16 @@ class Variant:
         """As it is made: what is written, with the shots that speech makes longer."""
         return lengthen_spot(self.written, self.longer)
 
+    @cached_property
+    def valid_to(self) -> ValidTo | None:
+        """What ends first of the rows behind it: of the values it is made for, and of the parameters in it."""
+        source, axes = self.source, self.source.matrix.axes
+        rows = [axis.ids[name].valid_to for axis, name in zip(axes, self.cell, strict=True)]
+        if source.params_valid_to:
+            tree = narrow(source.tree, source.matrix, self.cell, source.lookups)
+            rows += [source.params_valid_to.get(name) for name in _params_in(tree)]
+        return earliest(rows)
+
     def shot(self, shot_id: str, segment: int = 0) -> str:
         """Its address in this variant, or that of one of its segments."""
         return segment_address(self.source.at(f"shots.{shot_id}", shot_id, self.values), segment)
@@ -169,6 +183,32 @@ def deliver_only(tree: Map, keep: Callable[[Node], bool]) -> Map:
     tree = keep_items(tree, ("deliver",), keep)
     lost = everything - {data_at(item, "profile") for item in items_at(tree, "deliver")}
     return keep_items(tree, ("graphics", "captions", "burn"), lambda item: to_data(item) not in lost)
+
+
+def _params_in(tree: Map) -> set[str]:
+    """Parameters whose text stands in a tree that is filled in."""
+    found: set[str] = set()
+    left = [node for key, (_, node) in tree.entries.items() if key not in _ABOUT_RUNS]
+    while left:
+        node = left.pop()
+        if isinstance(node, Scalar):
+            heads = (name.partition(".") for name in node.looked_up)
+            found |= {rest for head, _, rest in heads if head == PARAMS}
+        else:
+            left += node.items if isinstance(node, Items) else (below for _, below in node.entries.values())
+    return found
+
+
+def with_valid_to(matrix: Matrix, known: Mapping[str, Mapping[str, ValidTo]]) -> Matrix:
+    """Of axes whose rows a schedule has settled; by axis and id."""
+    if known.keys().isdisjoint(matrix.positions):
+        return matrix
+    axes = []
+    for axis in matrix.axes:
+        rows = known.get(axis.name, {})
+        values = tuple(AxisValue(id=v.id, fields=v.fields, valid_to=rows.get(v.id, v.valid_to)) for v in axis.values)
+        axes.append(Axis(name=axis.name, values=values))
+    return Matrix(axes=tuple(axes), cells=matrix.cells)
 
 
 def with_effect_ids(tree: Map) -> Map:

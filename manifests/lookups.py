@@ -229,8 +229,10 @@ def _same(new: Sequence[object], old: Sequence[object]) -> bool:
 def _fill_scalar(node: Scalar, lookups: Lookups, cell: Cell) -> Scalar:
     if not _looks(node):
         return node
-    text = lookups.fill(str(node.value), cell)
-    return Scalar(node.where, text, text)
+    written = str(node.value)
+    text = lookups.fill(written, cell)
+    names = tuple(part.text for part in lookups.parse(written) if isinstance(part, Name) and not part.escaped)
+    return Scalar(node.where, text, text, names)
 
 
 def resolve_data(data: object, lookups: Lookups, cell: Cell) -> object:

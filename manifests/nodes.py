@@ -23,6 +23,7 @@ class Scalar:
     where: Where
     value: object
     text: str = ""  # as it was written
+    looked_up: tuple[str, ...] = field(default=(), compare=False)  # names of what was filled in
 
 
 @dataclass(slots=True)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-import os
 import zoneinfo
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -31,10 +30,11 @@ from manifests.nodes import Items, Map, Node, Scalar, address, child
 from manifests.occurrences import Occurrence, cron_problem
 from manifests.overrides import merge
 from manifests.pages import Page, Patch, check_page, kind_of, read_page, validated
-from manifests.paths import resolve_file
+from manifests.paths import from_root, resolve_file
 from manifests.reading import join, parse_day
 from manifests.schedule import Schedule, TableCell
-from manifests.tables import FROM, TO, Table, look_up, read_table
+from manifests.tables import FROM, TO, Row, Table, read_table, row_with
+from manifests.validity import ValidTo, earliest
 
 FIXED = ("manifest", "kind", "name")  # the ledger and every file are the manifest's: no week may call it otherwise
 
@@ -70,6 +70,8 @@ class Resolved(Scheduled):
     rules: Schedule  # without its override, which is the patch
     ids: tuple[str, ...] = ()  # of all values that its axis tables have, on whatever day
     axes: Mapping[str, tuple[str, ...]] = {}  # those that they have on this one
+    # Of rows that end: by axis and id, and by parameter under `params`; None in records from before this was kept
+    valid_to: Mapping[str, Mapping[str, ValidTo]] | None = None
     _read: Node | None = PrivateAttr(default=None)  # the schedule, and
     _patch: Node | None = PrivateAttr(default=None)  # the patch: each value with its place, while they were just read
 
@@ -180,11 +182,12 @@ def resolve_schedule(loaded: LoadedSchedule, occurrence: Occurrence) -> Resolved
     if settling.problems:
         raise ManifestError(sort_diagnostics(settling.problems, loaded.page.shown))
     resolved = Resolved(
-        name=loaded.schedule.name, schedule=_from_root(loaded, loaded.path), digest=loaded.digest,
+        name=loaded.schedule.name, schedule=from_root(loaded.path, loaded.root), digest=loaded.digest,
         instant=occurrence.instant, zone=loaded.schedule.when.timezone, date=str(occurrence.date),
-        week=occurrence.week, params=dict(sorted(params.items())), manifest=_from_root(loaded, loaded.manifest),
+        week=occurrence.week, params=dict(sorted(params.items())), manifest=from_root(loaded.manifest, loaded.root),
         patch=_as_json(tree), rules=loaded.schedule.model_copy(update={"override": {}}), tables=settling.tables,
         ids=tuple(sorted(settling.ids)), axes=dict(sorted(settling.axes.items())),
+        valid_to={name: dict(sorted(ends.items())) for name, ends in sorted(settling.valid_to.items()) if ends},
     )  # fmt: skip
     resolved._read, resolved._patch = loaded.tree, tree
     return resolved
@@ -201,6 +204,8 @@ class _Settling:
         self.tables: dict[str, str] = {}  # digests, by the path as written
         self.ids: set[str] = set()
         self.axes: dict[str, tuple[str, ...]] = {}
+        self.valid_to: dict[str, dict[str, ValidTo]] = {PARAMS: {}}
+        self._asked: set[str] = set()  # parameters that were filled in
 
     def params(self) -> dict[str, str]:
         found: dict[str, str] = {}
@@ -226,9 +231,11 @@ class _Settling:
         where = self._node(*steps, "table").where
         table = self._table(cell.table, where)
         if isinstance(table, Table) and day is not None:
-            found = look_up(table, date=day, column=cell.column)
-            if isinstance(found, str):
-                return found
+            found = row_with(table, date=day, column=cell.column)
+            if isinstance(found, Row):
+                if (end := table.valid_to(found)) is not None:
+                    self.valid_to[PARAMS][steps[-1]] = end
+                return found.cells[cell.column]
             column = self._node(*steps, "column").where
             unknown = cell.column not in table.columns
             at = column if unknown and not table.problems else found.where
@@ -252,7 +259,8 @@ class _Settling:
         return Map(tree.where, {**tree.entries, "variants": (variants[0], block)})
 
     def _rows(self, node: Map, place: str, params: Mapping[str, str]) -> Node:
-        """The rows that a table has for this day, as records."""
+        """The rows that a table has for this day, as records. They are good as long as the parameters that chose them."""
+        self._asked.clear()
         filled = Map(
             node.where,
             {
@@ -263,7 +271,10 @@ class _Settling:
         reader = AxisReader(self._axis_table)
         values = reader.table_rows(filled, place)
         self.problems += reader.problems
-        self.axes[place.rpartition(".")[2]] = tuple(value.id for value in values)
+        axis, chosen_by = place.rpartition(".")[2], [self.valid_to[PARAMS].get(name) for name in self._asked]
+        self.axes[axis] = tuple(value.id for value in values)
+        ends = {value.id: earliest([value.valid_to, *chosen_by]) for value in values}
+        self.valid_to[axis] = {name: end for name, end in ends.items() if end is not None}
         columns = [c for c in (values[0].fields if values else ()) if c not in (FROM, TO)]
         columns = [c for c in columns if all(value.fields[c] for value in values)]
         rows: list[Node] = [
@@ -293,6 +304,8 @@ class _Settling:
                 told = "there are ${run.date} and ${run.week}" + (", and ${params.name}" if params else "")
                 self.problems.append(Diagnostic("look-up", detail, place, node.where, told))
                 return None
+            if isinstance(part, Name) and part.text.startswith(f"{PARAMS}."):
+                self._asked.add(part.text.removeprefix(f"{PARAMS}."))
         try:
             return lookups.fill(node.value, ())
         except LookUpError as problem:
@@ -318,7 +331,8 @@ class _Settling:
             summary, detail, remedy = path
             return Diagnostic(summary, detail, "", where, remedy)
         if path not in self._read:
-            self._read[path] = read_table(path, where, self._page.shown_path(text, where))
+            place = from_root(path, self._page.root)
+            self._read[path] = read_table(path, where, self._page.shown_path(text, where), place)
             if isinstance(self._read[path], Table):
                 self.tables[text] = digest_bytes(path.read_bytes())
         return self._read[path]
@@ -359,10 +373,6 @@ def _placed(node: Node, where: Where) -> Node:
     if isinstance(node, Items):
         return Items(where, [_placed(item, where) for item in node.items])
     return Scalar(where, node.value, node.text)
-
-
-def _from_root(loaded: LoadedSchedule, path: Path) -> str:
-    return Path(os.path.relpath(path, loaded.root)).as_posix()
 
 
 def _as_json(node: Node) -> str:

@@ -18,7 +18,7 @@ from typing import TypeAlias
 
 from manifests.diagnostics import Diagnostic, Where, suggest
 from manifests.reading import listed, parse_day
-from manifests.validity import Until
+from manifests.validity import ValidTo
 
 FROM, TO = "from", "to"
 MAX_BYTES = 10_000_000
@@ -57,8 +57,8 @@ class Table:
     def where(self, row: Row | None = None) -> Where:
         return Where(self.shown, row.line if row else 1)
 
-    def until(self, row: Row) -> Until | None:
-        return None if row.last is None else Until(day=row.last, table=self.place or self.shown, line=row.line)
+    def valid_to(self, row: Row) -> ValidTo | None:
+        return None if row.last is None else ValidTo(day=row.last, table=self.place or self.shown, line=row.line)
 
 
 Found: TypeAlias = tuple[Row, ...] | Diagnostic

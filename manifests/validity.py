@@ -14,7 +14,7 @@ from manifests.journal import Record
 NO_ZONE = "UTC"  # where no schedule says otherwise
 
 
-class Until(Record):
+class ValidTo(Record):
     """The last day on which one row of a table is good."""
 
     day: dt.date
@@ -32,7 +32,7 @@ class Until(Record):
         return f"{self.day} ({self.row})"
 
 
-def earliest(found: Iterable[Until | None]) -> Until | None:
+def earliest(found: Iterable[ValidTo | None]) -> ValidTo | None:
     """What ends first says how long all of them together are good."""
-    ends = [until for until in found if until is not None]
-    return min(ends, key=lambda until: (until.day, until.table, until.line), default=None)
+    ends = [one for one in found if one is not None]
+    return min(ends, key=lambda one: (one.day, one.table, one.line), default=None)
