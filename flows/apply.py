@@ -18,13 +18,13 @@ from typing import Any
 from flows import views
 from flows.checking import refuse_words_that_do_not_fit
 from flows.costs import refuse_unexplained
-from flows.delivery import put_film, put_out, put_pages, put_sheets
+from flows.delivery import offers_moved, put_film, put_out, put_pages, put_sheets
 from flows.prepare import Prepared, plan_pictures
 from flows.refusals import refuse_moved_prices, refuse_over_budget
 from flows.stored_plan import store_inputs
 from infra.clock import SystemClock
 from infra.console import CONSOLE, RunConsole
-from infra.deliverables import find_deliverable
+from infra.deliverables import ended_films, find_deliverable
 from infra.errors import BudgetExceededError, RightsError, ShotrunnerError, StoppedError
 from infra.fitness import require_fit_store
 from infra.keys import named_variables
@@ -208,6 +208,8 @@ def finished_films(store: ObjectStore, plan: Plan, planner: Planner) -> list[Del
             if index is None or gates.waiting("film", index.variant, index.film_sha256) is not None:
                 return None
             found.append(index)
+    if ended_films(plan, found, SystemClock().now()) or offers_moved(store, plan):
+        return None  # nothing is made, and it goes on record
     return found
 
 

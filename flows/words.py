@@ -108,7 +108,7 @@ def what_is_there(prepared: Prepared, run: RunRecord | None) -> dict[str, tuple[
             if walk is not None and n.result is not None:
                 frames = (take_frames(want, n), want.frames) if want.what == "take" else (0, 0)
                 row.append(Seen(want.address, want.what, n.number, walk.segment, n.result.blob.sha256, *frames))
-    for key in (*run.deliverables, *run.waiting) if run else ():
+    for key in (*run.deliverables, *run.waiting, *run.over) if run else ():
         index = read_record(prepared.store, key, DeliverableIndex)
         if index is not None:
             film = Seen(index.variant, "film", 0, index.variant, index.film_sha256)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import datetime as dt
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
 from infra.blobs import has_blob, read_blob
+from infra.errors import OfferEndedError
 from infra.files import place_file
 from infra.media.steps import STEPS
 from infra.records import read_record
@@ -17,12 +19,13 @@ from manifests.catalogue import Profile
 from manifests.digest import digest_json
 from manifests.filing import name_film, pattern_of
 from manifests.films import Variant
-from manifests.finish import DeliverableIndex, finish_key
+from manifests.finish import DeliverableIndex, finish_key, valid_to_of
 from manifests.journal import BlobRef
 from manifests.naming import blob_key, deliverable_index_key, variant_name
 from manifests.plan import Plan
 from manifests.schema import Deliver
 from manifests.timing import FILM_RATE
+from manifests.validity import ValidTo
 
 
 def film_name(variant: Variant, wanted: Deliver) -> str:
@@ -57,6 +60,23 @@ def find_deliverable(
     where = deliverable_index_key(plan.campaign, name, key[:12])
     index = read_record(store, where, DeliverableIndex)
     return key, index if index and all(has_blob(store, blob) for blob in index.files.values()) else None
+
+
+def ended_films(plan: Plan, films: Iterable[DeliverableIndex], now: dt.datetime) -> dict[str, OfferEndedError]:
+    """By index key: those that are finished and may not be delivered any more."""
+    ends = ((index, valid_to_of(plan, index)) for index in films)
+    return {index.key: _ended(plan, index, end) for index, end in ends if end is not None and end.over(now, plan.zone)}
+
+
+def _ended(plan: Plan, index: DeliverableIndex, end: ValidTo) -> OfferEndedError:
+    """Says what to do, too."""
+    start = plan.scheduled
+    again = f"`shotrunner run --schedule {start.schedule} --date {start.date} --anew`" if start else "run again"
+    return OfferEndedError(
+        f"{index.film} was good until {end.day} ({plan.zone}), says {end.row}",
+        address=index.variant,
+        remedy=f"change that table, then {again}: what stands on screen is drawn anew, and no take is bought for it",
+    )
 
 
 def place_of(store: ObjectStore, links: str | None, blob: BlobRef) -> str:

@@ -14,6 +14,7 @@ ShotrunnerError                     fixed summary + detail + remedy, exit code
 ├── StoppedError                    asked to stop: nothing new is bought               130
 ├── ShotFailedError                 no usable take: the film waits for this shot       3
 ├── QualityError                    a deliverable or a delivery check failed           7
+│   └── OfferEndedError             what a film shows was good until a day before now  7
 ├── MediaError                      a file that is not what it should be               7
 │   └── ProgramMissingError         ffmpeg or another program is not there             6
 ├── StoreError                      the store                                          6
@@ -145,6 +146,10 @@ class ShotFailedError(ShotrunnerError):
 class QualityError(ShotrunnerError):
     summary = "quality check failed"
     exit_code = 7
+
+
+class OfferEndedError(QualityError):
+    summary = "its offer has ended"
 
 
 class MediaError(ShotrunnerError):

@@ -57,6 +57,12 @@ class Source(Record):
             raise TypeError("a spot is a map")
         return node
 
+    @cached_property
+    def ends(self) -> Mapping[tuple[str, str], ValidTo]:
+        """Rows behind it that end: by axis and id, and by `params` and name."""
+        rows = {(a.name, v.id): v.valid_to for a in self.matrix.axes for v in a.values if v.valid_to is not None}
+        return rows | {(PARAMS, name): end for name, end in self.params_valid_to.items()}
+
     def resolve(self, cell: Cell) -> Spot:
         """The spot of one variant as written, as if it had been written by itself."""
         return Spot.model_validate(plain_json(to_data(narrow(self.tree, self.matrix, cell, self.lookups))))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -14,11 +15,13 @@ from manifests.digest import digest_json
 from manifests.filing import naming_text
 from manifests.films import Variant, yaml_path
 from manifests.journal import BlobRef, Record, Selection
-from manifests.naming import DEFAULT_NAME
+from manifests.matrix import Cell
+from manifests.naming import DEFAULT_NAME, variant_name
 from manifests.plan import Plan
 from manifests.ratecard import load_models
 from manifests.schema import Deliver
 from manifests.timing import Cut
+from manifests.validity import ValidTo
 
 # Parts of a spot that change no deliverable: money, approval, and how takes are made (the takes themselves are inputs).
 # The rights of references stay: the sidecar lists them.
@@ -64,6 +67,29 @@ class Finished:
     @property
     def ok(self) -> bool:
         return bool(self.index.measured["ok"])
+
+
+def sidecar_text(facts: Mapping[str, Any]) -> str:
+    """As it is stored."""
+    return json.dumps(facts, indent=2, sort_keys=True, ensure_ascii=False)
+
+
+def valid_to_of(plan: Plan, index: DeliverableIndex) -> ValidTo | None:
+    """What ends first of all that a film shows, as the plan has it: the film may be of an earlier one."""
+    source = next((source for source in plan.sources if source.id == index.spot), None)
+    if source is None or not source.ends:
+        return None
+    matrix = source.matrix
+    if set(matrix.names) == set(index.values):
+        return Variant(source, tuple(index.values[name] for name in matrix.names)).valid_to
+    # The axes were called otherwise when it was made: only their values are in the names of films
+    named = (cell for cell in matrix.cells if _named(index, source.id, cell) == index.variant)
+    cell = next(named, None)
+    return None if cell is None else Variant(source, cell).valid_to
+
+
+def _named(index: DeliverableIndex, spot: str, cell: Cell) -> str:
+    return variant_name(index.ratio, index.profile, spot, *cell)
 
 
 def wants_of(variant: Variant, cut: Cut) -> tuple[str, ...]:

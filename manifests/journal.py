@@ -379,6 +379,7 @@ class RunRecord(Record):
     paid: bool
     deliverables: tuple[str, ...]  # keys of their indexes
     waiting: tuple[str, ...] = ()  # the same of films that nobody has approved yet, where a gate asks for it
+    over: tuple[str, ...] = ()  # the same of films whose offer had ended before they could be delivered
     incomplete: Mapping[str, tuple[str, ...]] = {}  # by variant of a film that could not be made: what it lacks
     dailies: BlobRef | None
     grid: BlobRef | None = None  # one picture of all variants

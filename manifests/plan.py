@@ -23,6 +23,7 @@ from manifests.naming import shot_address
 from manifests.scheduled import Resolved
 from manifests.schema import Brand, Spot
 from manifests.timing import Cut, cut_of
+from manifests.validity import NO_ZONE
 from manifests.walk import (
     Screened,
 )
@@ -151,6 +152,11 @@ class Plan(Record):
     def is_speech(self) -> bool:
         """Whether the pictures are planned when this plan was applied: their lengths follow from what is spoken."""
         return self.with_pictures is not None
+
+    @property
+    def zone(self) -> str:
+        """Where its days are those of clocks: the schedule's, else UTC."""
+        return self.scheduled.zone if self.scheduled is not None else NO_ZONE
 
     @property
     def unfinished(self) -> bool:

@@ -259,7 +259,7 @@ class _Settling:
         return Map(tree.where, {**tree.entries, "variants": (variants[0], block)})
 
     def _rows(self, node: Map, place: str, params: Mapping[str, str]) -> Node:
-        """The rows that a table has for this day, as records. They are good as long as the parameters that chose them."""
+        """The rows that a table has for this day, as records, each good as long as the parameters that chose it."""
         self._asked.clear()
         filled = Map(
             node.where,

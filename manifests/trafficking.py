@@ -50,6 +50,7 @@ class Trafficked:
     ad_id: str = ""
     landing_url: str = ""
     flight: tuple[str, str] = ("", "")
+    valid_to: str = ""  # the last day of what it offers
     approver: str = ""
     generated: bool = True  # whether a model made any of its picture
     google_ai_flag: bool = True  # brand policy: no official text says whether every ad needs it
@@ -109,6 +110,7 @@ def _row(file: Trafficked, axes: Sequence[str]) -> Row:
         "landing_url": file.landing_url,
         "flight_start": file.flight[0],
         "flight_end": file.flight[1],
+        "valid_to": file.valid_to,
         "approver": file.approver,
         "note": ANIMATIC if file.animatic else "",
     }

@@ -28,8 +28,10 @@ class ValidTo(Record):
     def over(self, now: dt.datetime, zone: str) -> bool:
         return now.astimezone(zoneinfo.ZoneInfo(zone)).date() > self.day
 
-    def __str__(self) -> str:
-        return f"{self.day} ({self.row})"
+
+def valid_to_facts(end: ValidTo | None, zone: str) -> dict[str, str]:
+    """For the sidecar of a film; nothing where nothing ends."""
+    return {} if end is None else {"valid_to": str(end.day), "valid_to_zone": zone, "valid_to_row": end.row}
 
 
 def earliest(found: Iterable[ValidTo | None]) -> ValidTo | None:

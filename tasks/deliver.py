@@ -4,7 +4,6 @@ and in the folder where people look."""
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,7 @@ from infra.errors import PreconditionFailedError
 from infra.production import Production, SpokenTake
 from infra.records import create_record
 from manifests.catalogue import Profile
-from manifests.finish import DeliverableIndex
+from manifests.finish import DeliverableIndex, sidecar_text
 from manifests.journal import BlobRef, StepResult
 from manifests.naming import deliverable_index_key, deliverable_key
 from manifests.plan import Plan
@@ -96,7 +95,7 @@ async def store_deliverable(
     the film's name without its ending."""
     store, plan = production.store, production.plan
     variant = film_name(production.variant, wanted)
-    text = json.dumps(sidecar, indent=2, sort_keys=True, ensure_ascii=False).encode()
+    text = sidecar_text(sidecar).encode()
     blobs = dict(files)
     blobs[f"{stem}.json"] = await asyncio.to_thread(put_blob, store, "out", text, "application/json")
     for name, blob in blobs.items():

@@ -25,6 +25,7 @@ from manifests.reframing import framing_of
 from manifests.rights import label_rules
 from manifests.schema import Deliver, DisclosureOverride, Rights
 from manifests.scripts import LATIN, fonts_for
+from manifests.validity import valid_to_facts
 from manifests.walk import Numbered, segment_of, walk_takes
 
 X264_STEPS = ("conform", "section", "render")  # whose bytes follow from the encoder's version
@@ -54,6 +55,7 @@ def build_sidecar(
         "lock_sha256": plan.lock_digest,
         "filmed_on_the_backlot": "backlot" in (plan.video_service, plan.sound_service),
         "files": {name: {"sha256": b.sha256, "bytes": b.size} for name, b in files.items()},
+        **valid_to_facts(production.variant.valid_to, plan.zone),
         "content_id": content[:6],
         "content_sha256": content,
         **_said(production, wanted, files),

@@ -16,7 +16,7 @@ import infra
 from infra.ahead import add_all
 from infra.blobs import has_blob, put_blob, read_blob
 from infra.dailies import Page, page_of
-from infra.deliverables import film_name
+from infra.deliverables import ended_films, film_name
 from infra.errors import ApprovalNeededError, BudgetExceededError, QualityError, ShotrunnerError
 from infra.ledger import spent_and_reserved
 from infra.media.poster import shrink_jpeg
@@ -53,13 +53,15 @@ async def wrap(slate: str, production: Production, finished: Sequence[Finished],
             production.problems.append(_failed_checks(film))
     if production.plan.left_out:
         production.problems.append(BudgetExceededError(left_out_words(production.plan.left_out), remedy=LEFT_OUT))
-    waiting = await asyncio.to_thread(_undecided, production, finished)
+    over = ended_films(production.plan, [film.index for film in finished], production.clock.now())
+    production.problems += over.values()  # nobody is asked about them, nor told that they are there
+    waiting = await asyncio.to_thread(_undecided, production, [f for f in finished if f.index.key not in over])
     production.problems += waiting.values()
     incomplete = await asyncio.to_thread(incomplete_films, production, finished)
     posters = await _posters(production, finished)
-    page = await asyncio.to_thread(_dailies, production, finished, list(waiting), incomplete, posters)
+    page = await asyncio.to_thread(_dailies, production, finished, list(waiting), list(over), incomplete, posters)
     dailies = await asyncio.to_thread(put_blob, production.store, "out", page.encode(), "text/html")
-    record = _record(production, finished, list(waiting), flow_run, dailies)
+    record = _record(production, finished, list(waiting), list(over), flow_run, dailies)
     record = record.model_copy(update={"incomplete": incomplete, "grid": posters.grid})
     await asyncio.to_thread(create_record, production.store, run_key(record.run_id, "run.json"), record)
     return record
@@ -129,8 +131,9 @@ def incomplete_films(production: Production, finished: Sequence[Finished]) -> di
 
 
 def _record(
-    production: Production, finished: Sequence[Finished], waiting: Sequence[str], flow_run: str, dailies: BlobRef
-) -> RunRecord:
+    production: Production, finished: Sequence[Finished], waiting: Sequence[str], over: Sequence[str], flow_run: str,
+    dailies: BlobRef,
+) -> RunRecord:  # fmt: skip
     problems = production.problems
 
     def keys(films: Sequence[Finished]) -> tuple[str, ...]:
@@ -154,8 +157,9 @@ def _record(
         cpu_seconds=round(production.steps.cpu_seconds, 1),
         spent_credits=production.spent,
         paid=production.plan.paid,
-        deliverables=keys([f for f in finished if f.index.key not in waiting]),
+        deliverables=keys([f for f in finished if f.index.key not in (*waiting, *over)]),
         waiting=keys([f for f in finished if f.index.key in waiting]),
+        over=keys([f for f in finished if f.index.key in over]),
         dailies=dailies,
         notices=(*production.plan.notices, *production.notices),
         buying_seconds=production.buying_seconds,
@@ -209,6 +213,7 @@ def _dailies(
     production: Production,
     finished: Sequence[Finished],
     undecided: Sequence[str],
+    over: Sequence[str],
     incomplete: Mapping[str, Sequence[str]],
     posters: Posters,
 ) -> str:
@@ -232,6 +237,7 @@ def _dailies(
     for made in finished:
         folder = ("review/" if made.index.key in undecided else "") + (f"{made.index.profile}/" if many else "")
         films.append(_film(made.index, made.made, poster, folder, said))
+        films[-1]["over"] = made.index.key in over
         by_variant.setdefault(names.get(made.index.variant, ""), []).append(films[-1])
     page = page_of(plan, production.store, posters.of, by_variant, groups) if many else Page()
     waiting = [w.id for w in production.plan.wants if w.id not in planner.walks]
