@@ -16,20 +16,28 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 sys.path.insert(0, str(Path(__file__).parent))
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from many_takes import PICTURE_SCALE, measure
 
+from flows.prepare import make_plan
 from flows.rehearse import own_environment
+from infra.ahead import add_all
+from infra.clock import SystemClock
+from infra.state import StoreState
+from infra.storage.base import ObjectStore
+from manifests.planner import Planner
 
 REPO = Path(__file__).parents[1]
 PRODUCTS, HOOKS, LOCALES, SHOTS = 250, 10, ("en-GB", "de-DE", "fr-FR", "it-IT"), 4
 PLAN_SECONDS, PLAN_MB, NOTHING_SECONDS = 2.0, 300, 1.0
+AWAY_SECONDS = 0.02  # of a bucket in the same region, more or less
 ROUNDS = 5
 
 SHOT = """\
@@ -124,6 +132,37 @@ def plan_matrix(root: Path) -> dict[str, Any]:
     return {"variants": PRODUCTS * HOOKS * len(LOCALES), "shots": PRODUCTS * SHOTS, **found, "prefect": prefect}
 
 
+class Away:
+    """A store, `seconds` away for whatever is asked of it."""
+
+    def __init__(self, inner: ObjectStore, seconds: float) -> None:
+        self.url, self._inner, self._seconds = f"away://{inner.url}", inner, seconds
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        ask = getattr(self._inner, name)
+
+        def slowly(*words: Any, **more: Any) -> Any:
+            time.sleep(self._seconds)
+            return ask(*words, **more)
+
+        return slowly
+
+
+def plan_away(manifest: Path) -> dict[str, Any]:
+    """What the store says of every shot, were it a bucket: asked one after the other, and as `plan` does."""
+    prepared = make_plan(manifest)
+    store = cast(ObjectStore, Away(prepared.store, AWAY_SECONDS))
+    wants = prepared.plan.wants
+    told: dict[str, Any] = {"round_trip": AWAY_SECONDS}
+    for name, near in (("one_by_one", prepared.store), ("at_once", store)):
+        began = time.monotonic()
+        planner = add_all(wants, partial(Planner, StoreState(store, SystemClock())), near)
+        told[name] = round(time.monotonic() - began, 2)
+        if tuple(planner.actions) != prepared.plan.actions:
+            raise SystemExit("the plans differ")
+    return told
+
+
 def run_again(root: Path, takes: int) -> dict[str, Any]:
     """The backlot is gone by now: nothing is asked of it when there is nothing to do."""
     run = measure(root, takes)
@@ -163,6 +202,7 @@ def main() -> int:
     told: dict[str, Any] = {"machine": {"cores": len(os.sched_getaffinity(0)), "python": platform.python_version()}}
     with tempfile.TemporaryDirectory(prefix="shotrunner-planning-") as folder, own_environment():
         told["matrix"] = plan_matrix(Path(folder) / "matrix")
+        told["away"] = plan_away(Path(folder) / "matrix" / "big.yaml")
         if said.takes:
             told["finished"] = run_again(Path(folder) / "finished", said.takes)
             told["peers"] = run_peers(Path(folder) / "peers", said.takes)
