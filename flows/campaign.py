@@ -18,6 +18,7 @@ from prefect.runtime import flow_run
 from flows.graphics import shared_borders
 from flows.orphans import mark_orphans
 from flows.problems import note_problems
+from flows.scheduling import refuse_superseded
 from flows.shots import Circled, shoot
 from flows.shown import Shown
 from flows.speech import Purchases, measure_lines, speak
@@ -101,6 +102,7 @@ async def produce_plan(
         shown = Shown(production)
         await shown.begin()
         try:
+            await asyncio.to_thread(refuse_superseded, production.store, production.plan)
             finished = await stop.in_time(apply_plan(production))
         except asyncio.CancelledError:
             if not stop.late.is_set():

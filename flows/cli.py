@@ -132,6 +132,9 @@ def run(
     ] = None,
     date: Annotated[str | None, Parameter(help="The day of the start: 2026-12-14, or 2026-12-14T05:30.")] = None,
     dry_run: Annotated[bool, Parameter(help="With --schedule: print the plan and do nothing.")] = False,
+    anew: Annotated[
+        bool, Parameter(help="With --schedule: settle a start that has begun again, by its tables as they are now.")
+    ] = False,
     out: Annotated[Path | None, Parameter(help="Where the files go; out/CAMPAIGN unless given.")] = None,
     set_: Set = (),
     yes: Annotated[bool, Parameter(help="Spend real credits without asking.")] = False,
@@ -151,7 +154,9 @@ def run(
     """Buy what is missing, then cut, mix and deliver. Run again, it buys nothing twice.
 
     A start of a schedule by hand is the one that its server makes: what was settled when it first began stands, and
-    it may be looked at again at any time. Another process that is at it, or a day that it skips, is told.
+    it may be looked at again at any time. Another process that is at it, or a day that it skips, is told. When a table
+    was wrong, --anew settles a start again that is not done, says what has changed, and keeps the values before it on
+    record; what was bought with those is used again where nothing has changed. The server's Retry then goes on with it.
 
     Example: shotrunner run manifests/examples/morning-30s.yaml --out out/demo
 
@@ -162,11 +167,11 @@ def run(
     from flows.apply import apply_prepared
 
     options = _options(rebuy_unknown=rebuy_unknown, approve=approve, extra_credits=cli_words.extra_credits(budget))
-    cli_schedule.refuse_mixed(target, schedule, date, dry_run=dry_run)
+    cli_schedule.refuse_mixed(target, schedule, date, dry_run=dry_run, anew=anew)
     stored = target is not None and target.suffix == ".json"
     planned = None
     if schedule is not None and date is not None:
-        planned = cli_schedule.plan_start(schedule, date, set_, accept_reference, options)
+        planned = cli_schedule.plan_start(schedule, date, set_, accept_reference, options, anew=anew)
         if dry_run or planned.occurrence.skipped:
             return cli_schedule.show_start(planned, json=json)
         prepared = planned.prepared

@@ -82,23 +82,26 @@ def preview(
 # --- `run --schedule` ---
 
 
-def refuse_mixed(target: Path | None, file: Path | None, date: str | None, *, dry_run: bool) -> None:
+def refuse_mixed(target: Path | None, file: Path | None, date: str | None, *, dry_run: bool, anew: bool) -> None:
     """What belongs together in `run`."""
     if (target is None) == (file is None):
         raise UsageError("run takes a manifest, or --schedule", remedy="run M, or run --schedule S --date 2026-12-14")
     if file is not None and date is None:
         raise UsageError("--schedule needs a day", remedy="--date 2026-12-14; `schedule preview` lists the days")
-    if file is None and (date is not None or dry_run):
-        raise UsageError("--date and --dry-run belong to --schedule", remedy="`plan M` shows what `run M` would do")
+    if file is None and (date is not None or dry_run or anew):
+        said = "--anew belongs" if anew else "--date and --dry-run belong"
+        raise UsageError(f"{said} to --schedule", remedy="`plan M` shows what `run M` would do")
 
 
-def plan_start(file: Path, date: str, overrides: Sequence[str], accepted: Sequence[str], options: Options) -> Planned:
-    """The plan of the start on that day. Raises NoStartError."""
+def plan_start(
+    file: Path, date: str, overrides: Sequence[str], accepted: Sequence[str], options: Options, *, anew: bool
+) -> Planned:
+    """The plan of the start on that day. Raises NoStartError, and StartDoneError where there is nothing to settle."""
     from flows.scheduling import find_occurrence, prepare_scheduled
     from manifests.scheduled import read_schedule
 
     occurrence = find_occurrence(read_schedule(file, tuple(overrides)).schedule, date)
-    return prepare_scheduled(file, occurrence, overrides=overrides, accepted=accepted, options=options)
+    return prepare_scheduled(file, occurrence, overrides=overrides, accepted=accepted, options=options, anew=anew)
 
 
 def show_start(planned: Planned, *, json: bool) -> int:

@@ -89,6 +89,7 @@ def start_facts(planned: Planned) -> dict[str, Any]:
         "skipped": planned.occurrence.skipped,
         "begun": planned.begun.at.isoformat() if planned.begun else None,
         "start_notices": list(planned.notices),
+        "anew": None if planned.changes is None else list(planned.changes),
         "gates": [
             {
                 "gate": gate.gate, "by": list(gate.by), "needed": gate.needed, "on_deadline": gate.on_deadline,
@@ -107,7 +108,17 @@ def start_lines(planned: Planned) -> list[str]:
     params = ", ".join(f"{name} {text}" for name, text in resolved.params.items())
     lines = [head + (f"  {params}" if params else f"  week {resolved.week}")]
     lines += [f"  {occurrence.clock}"] if occurrence.clock else []
+    lines += _anew_lines(planned)
     return lines + [_gate_line(gate, zoneinfo.ZoneInfo(resolved.zone)) for gate in _gates(planned)]
+
+
+def _anew_lines(planned: Planned) -> list[str]:
+    """What is settled anew; that it is nothing, where somebody asked."""
+    if planned.changes is None:
+        return []
+    if planned.begun is None:
+        return ["  settled anew: it has not begun yet, so nothing was settled before"]
+    return [f"  settled anew: {change}" for change in planned.changes] or ["  settled anew: nothing has changed"]
 
 
 def _gates(planned: Planned) -> tuple[GateDeadline, ...]:

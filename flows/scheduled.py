@@ -10,7 +10,7 @@ import asyncio
 import datetime as dt
 import itertools
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +35,7 @@ from flows.costs import refuse_unexplained
 from flows.prepare import Prepared
 from flows.refusals import BudgetHeldError, refuse_drift, refuse_over_budget
 from flows.reminding import look_again
-from flows.scheduling import Planned, begin_scheduled, decide, find_occurrence, prepare_scheduled
+from flows.scheduling import Planned, begin_scheduled, decide, find_occurrence, prepare_scheduled, read_start
 from flows.stopping import Stop, state_after, stoppable
 from flows.stored_plan import store_inputs
 from infra.attempts import begin_attempt
@@ -67,8 +67,9 @@ async def produce_scheduled(schedule: str, store: str, occurrence: str | None = 
         with tempfile.TemporaryDirectory(prefix="shotrunner-") as folder:
             try:
                 found = await asyncio.to_thread(_find, schedule, store, occurrence, Path(folder))
+                found = await _as_applied_now(found, Path(folder) / "anew")
                 state = await _produce(found, stop)
-                return await _plan_next_look(found, state, {"schedule": schedule, "store": store})
+                return await _plan_next_look(found, state, {"schedule": found.digest, "store": store})
             except LeaseHeldError as held:  # of a machine elsewhere, which lives
                 return _skipped(slate("schedule", schedule[:12]), Start("skipped", held.detail))
             except (ShotrunnerError, ManifestError) as error:
@@ -106,6 +107,7 @@ async def _produce(found: Found, stop: Stop) -> State[Any]:
 class Found:
     """A start on this machine."""
 
+    digest: str  # of its files in the store
     path: Path  # of the schedule, beside its other files
     name: str
     occurrence: Occurrence
@@ -130,7 +132,25 @@ def _find(digest: str, store_url: str, text: str | None, folder: Path) -> Found:
     due = dt.datetime.fromtimestamp((run.expected_start_time or SystemClock().now()).timestamp(), dt.UTC)
     by_hand = text is not None or not run.auto_scheduled
     occurrence = find_occurrence(schedule, text) if text else _occurrence_of(schedule, due, exactly=not by_hand)
-    return Found(path, schedule.name, occurrence, by_hand, store, store_url, settings, run)
+    return Found(digest, path, schedule.name, occurrence, by_hand, store, store_url, settings, run)
+
+
+async def _as_applied_now(found: Found, folder: Path) -> Found:
+    """A start that was settled anew goes on with the files that are applied now, and not with those of its flow run: a
+    corrected table may name others."""
+    begun = await asyncio.to_thread(read_start, found.store, found.name, found.occurrence.instant)
+    if begun is None or begun.number == 1 or found.flow_run.deployment_id is None:
+        return found
+    try:
+        async with get_client() as client:
+            deployment = await client.read_deployment(found.flow_run.deployment_id)
+    except (PrefectException, UNANSWERED):  # it is gone, or nobody knows: with the files that it was given
+        return found
+    digest = str((deployment.parameters or {}).get("schedule", found.digest))
+    if digest == found.digest:
+        return found
+    there = await asyncio.to_thread(_find, digest, found.store_url, None, folder)
+    return replace(there, occurrence=found.occurrence, by_hand=found.by_hand)
 
 
 def _occurrence_of(schedule: Schedule, due: dt.datetime, *, exactly: bool) -> Occurrence:

@@ -10,12 +10,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from flows.delivery import refused_films
 from flows.heard import Stage
 from flows.marks import marks_of
 from flows.prepare import Prepared, absolute_store, make_plan, replan
 from infra.clock import Clock, SystemClock
 from infra.errors import PreconditionFailedError, ShotrunnerError, StalePlanError
-from infra.lease import who_holds
+from infra.lease import acquire_lease, who_holds
 from infra.process import this_process
 from infra.records import create_record, read_record
 from infra.runs import list_runs
@@ -24,12 +25,14 @@ from infra.state import StoreState
 from infra.storage import open_store
 from infra.storage.base import ObjectStore
 from manifests.diagnostics import ManifestError
-from manifests.naming import parse_start_key, start_key, start_prefix
+from manifests.journal import RunRecord
+from manifests.naming import parse_start_key, plan_key, run_key, settled_key, settled_prefix, start_key, start_prefix
 from manifests.occurrences import NoOccurrenceError, Occurrence, occurrence_on, occurrences
-from manifests.plan import Options
+from manifests.plan import Options, Plan
 from manifests.retakes import MarkedState
 from manifests.schedule import Schedule
 from manifests.scheduled import LoadedSchedule, Resolved, read_schedule, resolve_schedule
+from manifests.settled import changes_between
 from manifests.starting import Past, Start, StartRecord, decide_start
 
 
@@ -38,9 +41,15 @@ class NoStartError(ShotrunnerError):
     exit_code = 2
 
 
+class StartDoneError(ShotrunnerError):
+    summary = "the start is done"
+    exit_code = 2
+
+
 @dataclass(frozen=True)
 class Planned:
-    """A start of a schedule with its plan. `begun`: the record of an earlier try, whose settled values stand."""
+    """A start of a schedule with its plan. `begun`: the record of an earlier try, whose settled values stand.
+    `changes`: in what they are settled anew; None where nobody asked for that."""
 
     loaded: LoadedSchedule
     occurrence: Occurrence
@@ -48,6 +57,7 @@ class Planned:
     prepared: Prepared
     begun: StartRecord | None = None
     notices: tuple[str, ...] = ()
+    changes: tuple[str, ...] | None = None
 
 
 def find_occurrence(schedule: Schedule, text: str) -> Occurrence:
@@ -78,24 +88,42 @@ def prepare_scheduled(
     clock: Clock | None = None,
     options: Options | None = None,
     stage: Stage = "next",
+    anew: bool = False,
 ) -> Planned:
-    """The plan of one start, by what was settled when it was first begun, else by the tables as they are. Writes
-    nothing. Raises ManifestError, and what reading the store raises."""
+    """The plan of one start, by what was settled when it was first begun, else by the tables as they are; by these also
+    where it is settled `anew`. Writes nothing. Raises ManifestError, StartDoneError, and what reading the store
+    raises."""
     loaded = read_schedule(path, tuple(overrides))
     settings = settings or read_settings(loaded.root)
     store = open_store(absolute_store(settings.store, loaded.root), loaded.root)
     begun = read_start(store, loaded.schedule.name, occurrence.instant)
-    settled = begun.scheduled.with_rules(loaded.schedule) if begun is not None else None
-    resolved = settled or resolve_schedule(loaded, occurrence)
+    resolved, changes = _settle(begun, loaded, occurrence, anew=anew)
     prepared = make_plan(
         loaded.manifest, accepted=accepted, options=options, settings=settings, clock=clock, scheduled=resolved,
         stage=stage,
     )  # fmt: skip
     prepared = _marked(prepared, resolved, occurrence, clock or SystemClock())
-    notices = (*_settled_before(begun, loaded, occurrence), *prepared.marks.notes)
+    stands = _settled_before(begun, loaded, occurrence) if changes is None else []
+    notices = (*stands, *prepared.marks.notes)
     told = prepared.plan.model_copy(update={"notices": (*notices, *prepared.plan.notices)})
-    prepared = replace(prepared, plan=told)
-    return Planned(loaded, occurrence, resolved, prepared, begun, notices)
+    planned = Planned(loaded, occurrence, resolved, replace(prepared, plan=told), begun, notices, changes)
+    if anew:
+        _refuse_if_done(planned, clock or SystemClock())
+    return planned
+
+
+def _settle(
+    begun: StartRecord | None, loaded: LoadedSchedule, occurrence: Occurrence, *, anew: bool
+) -> tuple[Resolved, tuple[str, ...] | None]:
+    """What runs, and in what that is settled anew. Where the tables say the same as before, nothing is."""
+    if begun is None:
+        return resolve_schedule(loaded, occurrence), () if anew else None
+    settled = begun.scheduled.with_rules(loaded.schedule)
+    if not anew:
+        return settled, None
+    now = resolve_schedule(loaded, occurrence)
+    changes = changes_between(settled, now)
+    return now if changes else settled, changes
 
 
 def _marked(prepared: Prepared, resolved: Resolved, occurrence: Occurrence, clock: Clock) -> Prepared:
@@ -117,10 +145,9 @@ def _settled_before(begun: StartRecord | None, loaded: LoadedSchedule, occurrenc
         now = resolve_schedule(loaded, occurrence)
     except ManifestError:
         now = None
-    settled = begun.scheduled
-    same = now is not None and (now.params, now.patch) == (settled.params, settled.patch)
-    when = f"{begun.at:%Y-%m-%d %H:%M} UTC"
-    return [] if same else [f"the schedule or its tables have changed since {when}: what was settled then stands"]
+    same = now is not None and not changes_between(begun.scheduled, now)
+    told = f"the schedule or its tables have changed since {begun.at:%Y-%m-%d %H:%M} UTC: what was settled then stands"
+    return [] if same else [f"{told}, until `run --anew`"]
 
 
 def plan_next(path: Path, *, overrides: Sequence[str] = (), options: Options | None = None, stage: Stage) -> Prepared:
@@ -130,9 +157,10 @@ def plan_next(path: Path, *, overrides: Sequence[str] = (), options: Options | N
 
 
 def begin_scheduled(planned: Planned, clock: Clock | None = None) -> Planned:
-    """Puts the start on record before anything is bought: from then on what was settled stands. Raises StoreError."""
+    """Puts the start on record before anything is bought: from then on what was settled stands. Settled anew, it is put
+    beside what it was before. Raises StoreError, and what `_settle_anew` raises."""
     if planned.begun is not None:
-        return planned
+        return _settle_anew(planned, planned.begun, clock or SystemClock()) if planned.changes else planned
     store, resolved = planned.prepared.store, planned.resolved
     record = StartRecord(
         scheduled=resolved, at=(clock or SystemClock()).now(), by=this_process().owner, nonce=uuid.uuid4().hex
@@ -149,8 +177,59 @@ def begin_scheduled(planned: Planned, clock: Clock | None = None) -> Planned:
     return replace(planned, begun=record)
 
 
+def _settle_anew(planned: Planned, before: StartRecord, clock: Clock) -> Planned:
+    """Under the campaign's lease, so that no process is at work with the values before. Raises LeaseHeldError,
+    StartDoneError, and StalePlanError when another was first."""
+    store, resolved = planned.prepared.store, planned.resolved
+    lease = acquire_lease(store, clock, planned.prepared.plan.campaign)
+    try:
+        _refuse_if_done(planned, clock)
+        record = StartRecord(
+            scheduled=resolved, at=clock.now(), by=this_process().owner, nonce=uuid.uuid4().hex,
+            number=before.number + 1, changes=planned.changes or (),
+        )  # fmt: skip
+        create_record(store, settled_key(resolved.name, resolved.instant, record.number), record)
+    except PreconditionFailedError:
+        raise StalePlanError(
+            f"another process settled the start of {resolved.date} anew in this moment", remedy="run it again"
+        ) from None
+    finally:
+        lease.release()
+    return replace(planned, begun=record)
+
+
+def _refuse_if_done(planned: Planned, clock: Clock) -> None:
+    """A start is over when its films are delivered; not while one of them is finished and its offer has ended."""
+    store, plan = planned.prepared.store, planned.prepared.plan
+    past = past_starts(store, planned.resolved.name, plan.campaign, clock)
+    own = next((p for p in past if p.instant == planned.occurrence.instant and p.exit_code == 0), None)
+    record = read_record(store, run_key(own.run, "run.json"), RunRecord) if own is not None else None
+    made = read_record(store, plan_key(record.plan), Plan) if record is not None else None
+    if record is None or (made is not None and refused_films(store, made, record, clock.now())):
+        return
+    raise StartDoneError(
+        f"{planned.resolved.date} was made and delivered by run {record.run_id} with what was settled for it",
+        remedy="the next start takes the tables as they are: `shotrunner schedule preview` lists the days",
+    )
+
+
+def refuse_superseded(store: ObjectStore, plan: Plan) -> None:
+    """For whoever holds the campaign's lease: between its plan and its lease the start may have been settled anew.
+    Raises StalePlanError."""
+    if plan.scheduled is None:
+        return
+    last = read_start(store, plan.scheduled.name, plan.scheduled.instant)
+    if last is not None and changes_between(plan.scheduled, last.scheduled):
+        raise StalePlanError(
+            f"the start of {plan.scheduled.date} was settled anew by {last.by} in the meantime", remedy="run it again"
+        )
+
+
 def read_start(store: ObjectStore, schedule: str, instant: dt.datetime) -> StartRecord | None:
-    return read_record(store, start_key(schedule, instant), StartRecord)
+    """With what was settled last; the records before it stay."""
+    first = read_record(store, start_key(schedule, instant), StartRecord)
+    later = sorted(info.key for info in store.list(settled_prefix(schedule, instant))) if first is not None else []
+    return read_record(store, later[-1], StartRecord) if later else first
 
 
 def last_start(store: ObjectStore, schedule: str) -> StartRecord | None:

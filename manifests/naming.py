@@ -243,6 +243,17 @@ def attempt_key(schedule: str, instant: dt.datetime, number: int) -> str:
     return f"{attempt_prefix(schedule, instant)}{number:05d}.json"
 
 
+def settled_prefix(schedule: str, instant: dt.datetime) -> str:
+    """Of all that one start was settled with after it had begun; beside the starts, as its tries are."""
+    return f"{LAYOUT}/schedules/{_name(f'{schedule}.settled')}/{instant.astimezone(dt.UTC):%Y%m%dT%H%MZ}/"
+
+
+def settled_key(schedule: str, instant: dt.datetime, number: int) -> str:
+    if number < 2:
+        raise ValueError(f"what a start begins with is in its own record: {number} is not 2 or more")
+    return f"{settled_prefix(schedule, instant)}{number:05d}.json"
+
+
 def parse_start_key(key: str) -> tuple[str, dt.datetime]:
     """(schedule, instant)."""
     match = re.fullmatch(rf"{LAYOUT}/schedules/([^/]+)/([0-9]{{8}}T[0-9]{{4}})Z\.json", key)

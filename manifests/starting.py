@@ -18,13 +18,16 @@ from manifests.scheduled import Resolved
 
 
 class StartRecord(Record):
-    """A start that went ahead, with what was settled for it. Created once, under its instant."""
+    """A start that went ahead, with what was settled for it. Created once, under its instant; each time that it is
+    settled anew, one more is created beside it, under a `number` from 2."""
 
     schema_: Literal["start/1"] = Field(default="start/1", alias="schema")
     scheduled: Resolved
-    at: dt.datetime  # when it was begun
+    at: dt.datetime  # when it was begun, or settled anew
     by: str  # for people: user@host
     nonce: str
+    number: int = 1
+    changes: tuple[str, ...] = ()  # against the number before, in words
 
 
 @dataclass(frozen=True)
