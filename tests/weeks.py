@@ -68,9 +68,9 @@ class Weekly(Paper):
         assert text.count(old) == 1, f"{old!r} is {text.count(old)} times in {path}"
         (self.root / path).write_text(text.replace(old, new))
 
-    def start(self, day: str, clock: Clock | None = None, **options: Any) -> Planned:
+    def start(self, day: str, clock: Clock | None = None, *, anew: bool = False, **options: Any) -> Planned:
         occurrence = find_occurrence(read_schedule(self.file).schedule, day)
-        return prepare_scheduled(self.file, occurrence, clock=clock, options=Options(**options))
+        return prepare_scheduled(self.file, occurrence, clock=clock, options=Options(**options), anew=anew)
 
     def film_of(self, planned: Planned, at: dt.datetime = AT) -> None:
         """Everything that its plan buys, until it buys nothing more."""

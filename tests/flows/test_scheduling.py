@@ -65,7 +65,8 @@ def test_what_a_start_was_begun_with_stands(make: Any, clock: Clock) -> None:
     assert again.resolved == first.resolved
     assert again.prepared.plan.wants == first.prepared.plan.wants
     assert again.notices == (
-        "the schedule or its tables have changed since 2026-12-14 06:00 UTC: what was settled then stands",
+        "the schedule or its tables have changed since 2026-12-14 06:00 UTC: what was settled then stands, until "
+        "`run --anew`",
     )
     assert weekly.start("2026-12-14").resolved.params["offer"] == "tea for two"
     weekly.edit("data/offers.csv", "tea for three", "tea for two")

@@ -230,6 +230,16 @@ def test_what_is_no_instant_never_becomes_a_key(instant: dt.datetime) -> None:
         naming.start_key("weekly", instant)
 
 
+def test_what_a_start_was_settled_with_lies_beside_the_starts() -> None:
+    instant = dt.datetime(2026, 12, 14, 5, 30, tzinfo=dt.UTC)
+    key = naming.settled_key("weekly", instant, 2)
+    assert key == "v1/schedules/weekly.settled/20261214T0530Z/00002.json"
+    assert key.startswith(naming.settled_prefix("weekly", instant))
+    assert not key.startswith(naming.start_prefix("weekly"))
+    with pytest.raises(ValueError, match="1 is not 2 or more"):
+        naming.settled_key("weekly", instant, 1)
+
+
 def test_other_keys_are_no_starts() -> None:
     for key in ("v1/schedules/weekly/20261214T0530Z/attempt-1.json", "v1/schedules/weekly/now.json", "v1/runs/x"):
         with pytest.raises(ValueError, match="not the key of a start"):
