@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from prefect_servers import Child, clean, free_port, wait_until
-from projects import SHORT, Project, clean_environment, end, write_project
+from projects import PATIENCE, SHORT, Project, clean_environment, end, write_project
 
 from infra.storage import open_store
 from infra.storage.base import ObjectStore
@@ -76,15 +76,26 @@ class Scheduled:
     def parameters(self, **more: str) -> dict[str, str]:
         return {"schedule": self.applied["bundle"], "store": self.store_url, **more}
 
-    def call(self, *calls: Mapping[str, str], env: Mapping[str, str] | None = None) -> list[dict[str, str]]:
-        """The states in which these flow runs, one after the other, ended."""
-        process = subprocess.Popen(
+    def begin(self, *calls: Mapping[str, str], env: Mapping[str, str] | None = None) -> subprocess.Popen[str]:
+        return subprocess.Popen(
             [sys.executable, "-c", CALL, json.dumps(list(calls))],
             cwd=self.root,
             env={**clean_environment(), "PREFECT_LOGGING_LEVEL": "CRITICAL", **self.project.environment, **(env or {})},
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         )  # fmt: skip
-        ended = end(process)
+
+    def execute(self, flow_run: str) -> str:
+        """What a worker does with a flow run that is its turn; its words."""
+        process = subprocess.Popen(
+            [sys.executable, "-m", "prefect.engine", flow_run], cwd=self.root,
+            env={**clean_environment(), "PREFECT_LOGGING_LEVEL": "CRITICAL", **self.project.environment},
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        )  # fmt: skip
+        return process.communicate(timeout=PATIENCE)[0]
+
+    def call(self, *calls: Mapping[str, str], env: Mapping[str, str] | None = None) -> list[dict[str, str]]:
+        """The states in which these flow runs, one after the other, ended."""
+        ended = end(self.begin(*calls, env=env))
         states = [json.loads(line) for line in ended.out.splitlines() if line.startswith("{")]
         assert len(states) == len(calls), ended.text
         return states

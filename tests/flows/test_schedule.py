@@ -3,6 +3,7 @@ around it, as people type them. Pictures are an eighth of their size; all else i
 
 from __future__ import annotations
 
+import csv
 import datetime as dt
 import json
 import subprocess
@@ -25,44 +26,105 @@ from manifests.plan import Options
 from manifests.scheduled import read_schedule
 file = Path("weekly.yaml")
 occurrence = find_occurrence(read_schedule(file).schedule, sys.argv[1])
-planned = begin_scheduled(prepare_scheduled(file, occurrence, options=Options(picture_scale=8)))
+anew = sys.argv[2:] == ["--anew"]
+planned = begin_scheduled(prepare_scheduled(file, occurrence, options=Options(picture_scale=8), anew=anew))
 sys.exit(apply_prepared(planned.prepared, None, yes=False, json=True))
 """
 
 
-def start(project: Project, day: str, code: int = 0) -> dict[str, Any]:
-    """The last line that it says."""
-    ended = subprocess.run(
-        [sys.executable, "-c", START, day], cwd=project.root, env={**clean_environment(), **project.environment},
-        capture_output=True, text=True, timeout=PATIENCE, check=False,
+def begin(project: Project, *words: str, **env: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-c", START, *words], cwd=project.root, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        env={**clean_environment(), **project.environment, **env}, text=True,
     )  # fmt: skip
-    assert ended.returncode == code, ended.stderr[-3000:] + ended.stdout[-2000:]
-    return dict(json.loads(ended.stdout.splitlines()[-1]))
 
 
-def test_a_week_is_carried_out_once_and_the_next_buys_what_changed(tmp_path: Path, prefect_server: str) -> None:
+def start(project: Project, *words: str, code: int = 0) -> dict[str, Any]:
+    """The last line that it says."""
+    process = begin(project, *words)
+    out, err = process.communicate(timeout=PATIENCE)
+    assert process.returncode == code, err[-3000:] + out[-2000:]
+    return dict(json.loads(out.splitlines()[-1]))
+
+
+@pytest.fixture
+def weeks(tmp_path: Path, prefect_server: str) -> Project:
+    """The short film by the schedule of `weeks`, in a year with the days of 2026: its rows end after our time."""
     project = write_project(tmp_path / "p", SHORT, "short", {"PREFECT_API_URL": prefect_server})
     project.change(*CHANGES)
     (project.root / "data").mkdir()
     for name, text in (("weekly.yaml", WEEKLY), ("data/offers.csv", OFFERS), ("data/cups.csv", CUPS)):
-        (project.root / name).write_text(text)
+        (project.root / name).write_text(text.replace("2026-", "2054-"))
+    return project
+
+
+def test_a_week_is_carried_out_once_and_the_next_buys_what_changed(weeks: Project) -> None:
+    project = weeks
     limit = ("override:\n", "budget: {per_run: {credits: 30}, when_exceeded: deliver-what-fits}\noverride:\n")
     project.change(limit, path="weekly.yaml")
-    poor = start(project, "2026-12-14", code=5)  # the first film is there, and the other one is named
+    poor = start(project, "2054-12-14", code=5)  # the first film is there, and the other one is named
     assert (len(project.creates()), len(poor["films"])) == (1, 1)
     assert poor["problems"][0]["detail"] == "1 film is left out, as there is no money for them: blue"
     project.change(("credits: 30", "credits: 60"), path="weekly.yaml")
-    first = start(project, "2026-12-14")
+    first = start(project, "2054-12-14")
     assert (len(project.creates()), first["exit_code"], len(first["films"])) == (2, 0, 2)
     assert project.record.scheduled is not None
     assert (project.record.scheduled.name, project.record.scheduled.date, project.record.scheduled.week) == (
-        "weekly", "2026-12-14", "2026-W51",
+        "weekly", "2054-12-14", "2054-W51",
     )  # fmt: skip
-    assert project.record.scheduled.params == {"offer": "tea for two", "week": "2026-W51"}
-    again = start(project, "2026-12-14")
+    assert project.record.scheduled.params == {"offer": "tea for two", "week": "2054-W51"}
+    again = start(project, "2054-12-14")
     assert (again["calls"], again["encodes"], len(project.creates())) == (0, 0, 2)
-    after = start(project, "2026-12-21")  # the white cup is new; the green one's words are drawn anew
+    after = start(project, "2054-12-21")  # the white cup is new; the green one's words are drawn anew
     assert (len(project.creates()), after["exit_code"], len(after["films"])) == (3, 0, 2)
+    project.assert_nothing_twice()
+    project.assert_books_agree()
+
+
+@pytest.mark.slow
+def test_an_offer_that_has_ended_is_drawn_anew_and_no_take_is_bought(weeks: Project) -> None:
+    """It ended before anybody could deliver it: the films are there, and refused until the start is settled anew."""
+    project = weeks
+    offers = project.root / "data" / "offers.csv"
+    offers.write_text("from,to,offer\n2026-01-01,2026-01-11,tea for two\n")
+    project.change(('"30 5 * * 1"', '"30 5 5 1 *"'), path="weekly.yaml")
+    over = start(project, "2026-01-05", code=7)
+    assert (over["films"], len(project.creates()), len(project.record.over)) == ([], 2, 2)
+    told = over["problems"][0]
+    assert told["detail"].endswith(".mp4 was good until 2026-01-11 (Europe/London), says data/offers.csv:2")
+    assert "shotrunner run --schedule weekly.yaml --date 2026-01-05 --anew" in told["remedy"]
+    out = project.root / "out" / "short"
+    assert not list(out.rglob("*.mp4")) + list(out.rglob("trafficking.csv"))
+    offers.write_text("from,to,offer\n2026-01-01,2099-12-31,tea for three\n")
+    assert start(project, "2026-01-05", code=7)["films"] == [], "what was settled stands until somebody says otherwise"
+    anew = start(project, "2026-01-05", "--anew")
+    assert (anew["exit_code"], anew["calls"], len(anew["films"]), len(project.creates())) == (0, 0, 2, 2)
+    assert anew["scheduled"]["params"]["offer"] == "tea for three"
+    rows = list(csv.DictReader((out / "trafficking.csv").read_text().splitlines()))
+    assert [row["valid_to"] for row in rows] == ["2099-12-31", "2054-12-20"]
+    sidecars = [json.loads(path.read_bytes()) for path in (out / "youtube-instream").glob("*.json")]
+    rows_of = sorted(told["valid_to_row"] for told in sidecars)
+    assert rows_of == ["data/cups.csv:3", "data/offers.csv:2"], "the blue cup goes first"
+    offers.write_text("from,to,offer\n2026-01-01,2099-11-30,tea for three\n")
+    refused = project.command("run", "--schedule", "weekly.yaml", "--date", "2026-01-05", "--anew")
+    assert refused.code == 2
+    assert "the start is done: 2026-01-05 was made and delivered by run" in refused.err
+    project.assert_nothing_twice()
+    project.assert_books_agree()
+
+
+@pytest.mark.slow
+def test_a_start_that_was_killed_is_settled_anew_and_nothing_is_bought_twice(weeks: Project) -> None:
+    project = weeks
+    process = begin(project, "2054-12-14", SHOTRUNNER_BACKLOT_LATENCY="8")
+    takes = project.root / ".shotrunner" / "store" / "v1" / "takes"
+    project.wait_for(lambda: len(list(takes.glob("*/task-1.json"))) == 2, process, "two tasks")
+    project.kill(process)
+    project.change(("tea for two", "tea for three"), path="data/offers.csv")
+    anew = start(project, "2054-12-14", "--anew")
+    assert (anew["exit_code"], anew["calls"], len(anew["films"])) == (0, 0, 2), "what was paid is collected"
+    assert anew["scheduled"]["params"]["offer"] == "tea for three"
+    assert len(project.creates()) == 2
     project.assert_nothing_twice()
     project.assert_books_agree()
 

@@ -7,11 +7,16 @@ import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
 from projects import Project, end
 from schedules import WEEKLY, Scheduled, wait_for_state, write_scheduled
+
+from flows.scheduling import begin_scheduled, find_occurrence, prepare_scheduled
+from manifests.naming import attempt_prefix
+from manifests.scheduled import read_schedule
 
 Make = Callable[..., Scheduled]
 
@@ -93,6 +98,86 @@ def test_a_gate_is_a_state_of_its_own_and_retry_goes_on(weekly: Make) -> None:
     assert len(scheduled.project.creates()) == 1
 
 
+# --- settled anew ---
+
+OFFER = 'params:\n  offer: {table: offers.csv, date: "${run.date}", column: offer}\n'
+
+
+@pytest.fixture
+def offered(weekly: Make) -> Scheduled:
+    """With a film that shows the offer of a table."""
+    scheduled = weekly(schedule=WEEKLY + OFFER)
+    (scheduled.root / "offers.csv").write_text("from,to,offer\n2020-01-01,,tea for two\n")
+    super_ = "graphics: {supers: [{at: pour, offset: 0.1, duration: 0.5, text: '${params.offer}'}]}\ndeliver:"
+    scheduled.change(("deliver:", super_), path="film.yaml")
+    return scheduled
+
+
+def settle_anew(scheduled: Scheduled) -> None:
+    """As `run --anew` does before it buys anything."""
+    occurrence = find_occurrence(read_schedule(scheduled.file).schedule, today())
+    begin_scheduled(prepare_scheduled(scheduled.file, occurrence, anew=True))
+
+
+@pytest.mark.slow
+def test_retry_goes_on_with_what_was_settled_last_and_applied_since(offered: Scheduled, prefect_server: str) -> None:
+    """Its flow run has the files of before: they name no picture, and no money, of after."""
+    offered.change(("budget: {credits: 500}", "budget: {credits: 20}"), path="film.yaml")
+    applied = offered.apply()
+    asked = {"state": {"type": "SCHEDULED"}, "parameters": {"occurrence": today()}}
+    deployment = f"{prefect_server}/deployments/{applied['deployment']}/create_flow_run"
+    run = httpx.post(deployment, json=asked, timeout=30).raise_for_status().json()["id"]
+
+    def ended() -> dict[str, Any]:
+        set_state(prefect_server, run, "PENDING")
+        words = offered.execute(run)
+        found: dict[str, Any] = httpx.get(f"{prefect_server}/flow_runs/{run}", timeout=30).json()
+        assert found["state"]["type"] in ("COMPLETED", "FAILED"), (found["state"], words)
+        return found
+
+    before = ended()
+    assert "over budget" in before["state"]["message"]
+    offered.change(("credits: 20", "credits: 500"), path="film.yaml")
+    offered.change(("tea for two", "tea for three"), path="offers.csv")
+    offered.apply()
+    set_state(prefect_server, run, "SCHEDULED", "AwaitingRetry")
+    assert "over budget" in ended()["state"]["message"], "until it is settled anew, what was applied then runs"
+    settle_anew(offered)
+    set_state(prefect_server, run, "SCHEDULED", "AwaitingRetry")
+    after = ended()
+    assert after["state"]["message"].startswith("1 film (run "), after["state"]
+    assert after["parameters"] == before["parameters"], "the flow run itself is the one of before"
+    record = offered.project.record
+    assert record.scheduled is not None
+    assert record.scheduled.params == {"offer": "tea for three"}
+    assert len(offered.project.creates()) == 1
+    offered.project.assert_books_agree()
+
+
+@pytest.mark.slow
+def test_a_killed_run_goes_on_under_its_id_with_what_was_settled_since(offered: Scheduled) -> None:
+    offered.apply()
+    process = offered.begin(offered.parameters(occurrence=today()), env={"SHOTRUNNER_BACKLOT_LATENCY": "8"})
+    takes = offered.root / ".shotrunner" / "store" / "v1" / "takes"
+    offered.project.wait_for(lambda: len(list(takes.glob("*/task-1.json"))) == 1, process, "a task")
+    offered.project.kill(process)
+    offered.change(("tea for two", "tea for three"), path="offers.csv")
+    settle_anew(offered)
+    [state] = offered.call(offered.parameters(occurrence=today()))
+    assert state["type"] == "COMPLETED", state
+    record = offered.project.record
+    assert record.scheduled is not None
+    assert record.scheduled.params == {"offer": "tea for three"}
+    assert record.calls == 0, "what was paid was collected"
+    prefix = attempt_prefix(record.scheduled.name, record.scheduled.instant)
+    tries = [offered.store.get_bytes(info.key)[0].decode() for info in offered.store.list(prefix)]
+    assert len(tries) == 2
+    assert all(record.run_id in text for text in tries)
+    assert len(offered.project.creates()) == 1
+    offered.project.assert_nothing_twice()
+    offered.project.assert_books_agree()
+
+
 # --- stopped on Prefect's own pages, or by its worker ---
 
 
@@ -135,6 +220,7 @@ def test_a_killed_run_is_crashed_on_the_server_once_another_has_its_lease(
     project.assert_nothing_twice()
 
 
-def set_state(url: str, run: str, state: str) -> None:
-    answer = httpx.post(f"{url}/flow_runs/{run}/set_state", json={"state": {"type": state}}, timeout=30)
+def set_state(url: str, run: str, state: str, name: str | None = None) -> None:
+    asked = {"state": {"type": state, "name": name}}
+    answer = httpx.post(f"{url}/flow_runs/{run}/set_state", json=asked, timeout=30)
     answer.raise_for_status()
