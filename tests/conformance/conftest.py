@@ -16,6 +16,7 @@ import boto3
 import pytest
 from conformance.ceph import CephServer, install_ceph
 from conformance.s3server import KEYS, InstallError, S3Server, install_server
+from faults.proxy import SpoilingProxy
 
 from infra.storage import open_store
 from infra.storage.base import ObjectStore
@@ -99,6 +100,14 @@ def s3_environment(s3_server: Server, monkeypatch: pytest.MonkeyPatch) -> Server
 def s3_url(s3_environment: Server, s3_bucket: str) -> str:
     """An empty store's address."""
     return f"s3://{s3_bucket}/{uuid.uuid4().hex}"
+
+
+@pytest.fixture
+def proxy(s3_server: Server, s3_environment: Server, monkeypatch: pytest.MonkeyPatch) -> Iterator[SpoilingProxy]:
+    """Between the client and the server, and told what to spoil."""
+    with SpoilingProxy(s3_server.port) as proxy:
+        monkeypatch.setenv("AWS_ENDPOINT_URL_S3", proxy.url)
+        yield proxy
 
 
 @pytest.fixture(params=["memory", "folder", "s3"])

@@ -6,7 +6,6 @@ import json
 import os
 import time
 import uuid
-from collections.abc import Iterator
 from pathlib import Path
 
 import boto3
@@ -25,13 +24,6 @@ from infra.storage.s3_errors import explain_answer
 @pytest.fixture(autouse=True)
 def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(time, "sleep", lambda _: None)
-
-
-@pytest.fixture
-def proxy(s3_server: S3Server, s3_environment: S3Server, monkeypatch: pytest.MonkeyPatch) -> Iterator[SpoilingProxy]:
-    with SpoilingProxy(s3_server.port) as proxy:
-        monkeypatch.setenv("AWS_ENDPOINT_URL_S3", proxy.url)
-        yield proxy
 
 
 @pytest.fixture

@@ -5,13 +5,11 @@ from __future__ import annotations
 import hashlib
 import os
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
-from conformance.s3server import S3Server
 from faults.proxy import SpoilingProxy
 
 from infra import errors
@@ -36,13 +34,6 @@ def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("film") / "master.mov"
     path.write_bytes(os.urandom(SIZE))
     return path
-
-
-@pytest.fixture
-def proxy(s3_server: S3Server, s3_environment: S3Server, monkeypatch: pytest.MonkeyPatch) -> Iterator[SpoilingProxy]:
-    with SpoilingProxy(s3_server.port) as proxy:
-        monkeypatch.setenv("AWS_ENDPOINT_URL_S3", proxy.url)
-        yield proxy
 
 
 @pytest.fixture
