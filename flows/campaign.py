@@ -67,7 +67,7 @@ async def produce(plan: str, store: str) -> dict[str, Any] | State[Any]:
     async with stoppable(console) as stop:
         ended = await produce_plan(plan, store, settings, stop)
     if stop.asked and ended.record.exit_code == INTERRUPTED:
-        return state_after(stop, ended.told)
+        return await state_after(stop, ended.told)
     if ended.record.exit_code:
         raise ProductionError(ended.problems, ended.record.exit_code)
     return ended.record.model_dump(mode="json", by_alias=True)

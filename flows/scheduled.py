@@ -42,7 +42,7 @@ from infra.attempts import begin_attempt
 from infra.bundle import open_bundle
 from infra.clock import SystemClock
 from infra.console import current_console
-from infra.errors import ApprovalNeededError, LeaseHeldError, ShotrunnerError
+from infra.errors import ApprovalNeededError, LeaseHeldError, ShotrunnerError, StoppedError
 from infra.lease import acquire_when_free
 from infra.orchestrator import UNANSWERED
 from infra.settings import Settings, read_settings
@@ -72,6 +72,8 @@ async def produce_scheduled(schedule: str, store: str, occurrence: str | None = 
                 return await _plan_next_look(found, state, {"schedule": found.digest, "store": store})
             except LeaseHeldError as held:  # of a machine elsewhere, which lives
                 return _skipped(slate("schedule", schedule[:12]), Start("skipped", held.detail))
+            except StoppedError as stopped:  # while it waited for another run
+                return await state_after(stop, stopped.detail)
             except (ShotrunnerError, ManifestError) as error:
                 return _failed(error)
 
@@ -100,7 +102,7 @@ async def _produce(found: Found, stop: Stop) -> State[Any]:
             break
         ended = await produce_plan(digest, found.store_url, found.settings, stop, attempt=None if ended else attempt)
         prepared = await asyncio.to_thread(pictures_after, prepared, ended.record.exit_code)
-    return _state_of(ended, stop)
+    return await _state_of(ended, stop)
 
 
 @dataclass(frozen=True)
@@ -230,12 +232,12 @@ async def _name_run(found: Found) -> None:
 # --- what people see ---
 
 
-def _state_of(ended: Ended | None, stop: Stop) -> State[Any]:
+async def _state_of(ended: Ended | None, stop: Stop) -> State[Any]:
     if ended is None:
         return State(type=StateType.COMPLETED, message="nothing to do: every film is there")
     code = ended.record.exit_code
     if stop.asked and code == INTERRUPTED:
-        return state_after(stop, ended.told)
+        return await state_after(stop, ended.told)
     if code == 0:
         return State(type=StateType.COMPLETED, message=ended.told)
     name = NEEDS_APPROVAL if code == ApprovalNeededError.exit_code else "Failed"

@@ -86,8 +86,6 @@ async def stoppable(console: RunConsole) -> AsyncIterator[Stop]:
     watcher = asyncio.ensure_future(_watch(stop, str(flow_run.id or "")))
     try:
         yield stop
-        if stop.terminated:
-            stop.cancelled = stop.cancelled or await _is_stopping(str(flow_run.id or ""))
     finally:
         stop.forget()
         watcher.cancel()
@@ -111,8 +109,10 @@ async def _is_stopping(run: str) -> bool:
     return state is not None and state.type in _STOPPING
 
 
-def state_after(stop: Stop, told: str) -> State[Any]:
-    """Of a flow run that was asked to stop. Crashed sets it going again on another worker (see flows.deploying)."""
-    if stop.cancelled:
+async def state_after(stop: Stop, told: str) -> State[Any]:
+    """Of a flow run that was asked to stop. Crashed sets it going again on another worker (see flows.deploying), so a
+    person's Cancel is looked for once more: what ends within seconds was not looked at since its worker told it."""
+    run = str(flow_run.id or "")
+    if stop.cancelled or (run and await _is_stopping(run)):
         return State(type=StateType.CANCELLED, name="Cancelled", message=f"cancelled; {told}")
     return State(type=StateType.CRASHED, name="Crashed", message=f"its process was told to end; {told}")
