@@ -43,7 +43,7 @@ from infra.bundle import open_bundle
 from infra.clock import SystemClock
 from infra.console import current_console
 from infra.errors import ApprovalNeededError, LeaseHeldError, ShotrunnerError, StoppedError
-from infra.lease import acquire_when_free
+from infra.lease import acquire_patiently, acquire_when_free
 from infra.orchestrator import UNANSWERED
 from infra.settings import Settings, read_settings
 from infra.storage import open_store
@@ -82,8 +82,11 @@ async def _produce(found: Found, stop: Stop) -> State[Any]:
     """From a start to its films, in as many plans as it takes: where lines make shots longer, speech comes first."""
     await _name_run(found)
     planned, start = await asyncio.to_thread(_judge, found)
+    if start.unless and await _lives(found, planned):
+        return _skipped(found.name, Start("skipped", start.unless))
     if start.waits:
         await _make_way(found, planned, start, stop)
+    if start.waits or start.unless:
         planned, start = await asyncio.to_thread(_judge, found)
     if planned is None or not start.goes:
         return _skipped(found.name, start)
@@ -192,6 +195,19 @@ def _store_plan(prepared: Prepared) -> str | None:
     if not prepared.plan.is_speech and finished_films(prepared.store, prepared.plan, prepared.planner) is not None:
         return None
     return store_inputs(prepared, lock_beside=False)
+
+
+async def _lives(found: Found, planned: Planned | None) -> bool:
+    """Whether the campaign's run on another machine renews its lease. Nothing is on record yet of a start that may be
+    skipped: `status`, `circle` and `approve` mean the one that was begun last."""
+    if planned is None:
+        return False
+    try:
+        lease = await acquire_patiently(found.store, SystemClock(), planned.prepared.plan.campaign)
+    except LeaseHeldError:
+        return True
+    await asyncio.to_thread(lease.release)
+    return False
 
 
 async def _make_way(found: Found, planned: Planned | None, start: Start, stop: Stop) -> None:

@@ -47,11 +47,13 @@ class Past:
 
 @dataclass(frozen=True)
 class Start:
-    """`waits`: behind the run that goes on; `cancels`: instants of starts whose runs are to be stopped first."""
+    """`waits`: behind the run that goes on; `cancels`: instants of starts whose runs are to be stopped first. `unless`:
+    skipped for that reason if the run on another machine turns out to live."""
 
     kind: Literal["start", "missed", "skipped"]
     why: str = ""
     waits: bool = False
+    unless: str = ""
     cancels: tuple[dt.datetime, ...] = ()
 
     @property
@@ -85,11 +87,13 @@ def decide_start(
         return Start("start", "goes on" if own is not None else "")
     told = ", ".join(f"{instant:%Y-%m-%d %H:%M} UTC" for instant in others)
     if schedule.overlap == "skip":
-        if all(p.elsewhere for p in working):
-            return Start("start", f"unless the run of {told} lives: its lease decides")
-        return Start("skipped", f"the run of {told} still goes on (overlap: skip)")
+        why = f"the run of {told} still goes on (overlap: skip)"
+        seen = not all(p.elsewhere for p in working)
+        return Start("skipped", why) if seen else Start("start", "unless that run lives", unless=why)
     if schedule.overlap == "queue":
         return Start("start", f"waits for the run of {told}", waits=True)
+    if max(others) > occurrence.instant:  # it was retried, or its worker had died
+        return Start("skipped", f"the run of {told}, which is in its place, still goes on (overlap: cancel)")
     return Start("start", f"in place of the run of {told}", waits=True, cancels=others)
 
 

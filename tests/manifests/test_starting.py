@@ -104,6 +104,24 @@ def test_a_run_that_still_works(overlap: str, goes: bool, waits: bool, cancels: 
     assert decide_start(rules, second, second.instant, [works], by_hand=True).goes
 
 
+def test_a_run_that_may_be_dead_is_skipped_for_only_if_it_lives() -> None:
+    rules = schedule(overlap="skip")
+    first, second = starts_of(rules, 2)
+    told = decide_start(rules, second, second.instant, [Past(first.instant, running=True, elsewhere=True)])
+    assert (told.goes, told.unless) == (True, "the run of 2026-12-07 05:30 UTC still goes on (overlap: skip)")
+
+
+def test_an_older_start_does_not_cancel_the_one_in_its_place() -> None:
+    """It was retried, or went on after its worker had died."""
+    rules = schedule(overlap="cancel")
+    first, second = starts_of(rules, 2)
+    past = [Past(first.instant, exit_code=130), Past(second.instant, running=True)]
+    told = decide_start(rules, first, late(second, minutes=1), past)
+    assert (told.kind, told.cancels) == ("skipped", ())
+    assert told.why == "the run of 2026-12-14 05:30 UTC, which is in its place, still goes on (overlap: cancel)"
+    assert decide_start(rules, first, late(second, minutes=1), past, by_hand=True).goes
+
+
 HOURLY = st.sampled_from(["0 * * * *", "30 5 * * 1", "0 6 * * *", "*/20 * * * *"])
 
 
