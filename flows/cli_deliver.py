@@ -23,7 +23,7 @@ def deliver(
     """Put the finished films of a run where people look, with the sheets for who books the media. Makes nothing.
 
     A folder for each placement where there are variants; trafficking.csv has one row for each file. A film that shows
-    a row of a table is good until that row's day `to`; later it is refused, and the others are put out.
+    a row of a table is good until that row ends; from then on it is refused, and the others are put out.
 
     Example: shotrunner deliver alder-morning-30s --out ~/for-the-buyer
 

@@ -55,14 +55,15 @@ def read(text: str) -> list[dict[str, str]]:
 def test_a_row_says_everything_about_its_file() -> None:
     file = made(
         captions=("meta-reels/a.srt", "meta-reels/a.vtt"), landing_url="https://alder.example/tea",
-        ad_id="ALDR0001000H", flight=("2026-12-01", "2026-12-31"), approver="Kim, brand",
+        ad_id="ALDR0001000H", flight=("2026-12-01", "2026-12-31"), valid_to="2026-12-24", approver="Kim, brand",
     )  # fmt: skip
     (row,) = read(write_csv(trafficking_rows([file])))
     assert list(row) == [
         "file", "ad_name", "content_id", "ad_id", "brand", "campaign", "spot", "product", "hook", "locale", "ratio",
         "profile", "placement", "width", "height", "seconds", "frames", "rate", "loudness_lufs", "true_peak_dbtp",
         "bytes", "sha256", "version", "caption_files", "tiktok_aigc", "meta_ai_info", "google_ai_flag",
-        "linkedin_ai_label", "pinterest_ai_label", "landing_url", "flight_start", "flight_end", "approver", "note",
+        "linkedin_ai_label", "pinterest_ai_label", "landing_url", "flight_start", "flight_end", "valid_to",
+        "approver", "note",
     ]  # fmt: skip
     assert (row["product"], row["hook"], row["locale"], row["ratio"]) == ("kettle-green", "cold", "en-GB", "9:16")
     assert (row["width"], row["height"], row["frames"], row["seconds"]) == ("1080", "1920", "360", "15.000")
@@ -71,6 +72,8 @@ def test_a_row_says_everything_about_its_file() -> None:
     assert row["caption_files"] == "meta-reels/a.srt meta-reels/a.vtt"
     assert row["approver"] == "Kim, brand"
     assert (row["flight_start"], row["flight_end"], row["note"]) == ("2026-12-01", "2026-12-31", "")
+    assert row["valid_to"] == "2026-12-24"
+    assert trafficking_rows([made()])[0]["valid_to"] == "", "nothing in it ends"
 
 
 def test_every_axis_of_any_file_has_its_column() -> None:

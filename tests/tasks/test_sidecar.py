@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import hashlib
 import json
 import os
@@ -22,9 +23,12 @@ from infra.state import StoreState
 from infra.storage.memory import MemoryStore
 from manifests.approvals import Decisions, Word
 from manifests.expand import Want
+from manifests.films import Variant
 from manifests.journal import BlobRef, StepResult
+from manifests.matrix import Axis, AxisValue, Matrix
 from manifests.naming import variant_name
 from manifests.schema import DisclosureOverride, DisclosureReason
+from manifests.validity import ValidTo
 from tasks.sidecar import build_sidecar
 
 EXAMPLES = Path(__file__).parents[2] / "manifests" / "examples"
@@ -130,6 +134,23 @@ def test_every_picture_leads_back_to_its_still_and_references(bought: Bought) ->
     ]
     assert pour["references"][1]["rights"]["document_sha256"] == sha256("rights/stock-kitchen.txt")
     assert (sip["still"], sip["references"]) == (None, [])
+
+
+def test_until_when_it_is_good_stands_only_in_what_ends(bought: Bought) -> None:
+    """A film without an end has the sidecar that it always had."""
+    plain = bought.sidecar()
+    assert not [key for key in plain if key.startswith("valid_to")]
+    variant, end = bought.production.variant, ValidTo(day=dt.date(2026, 12, 20), table="data/cups.csv", line=3)
+    axes = (Axis(name="cup", values=(AxisValue(id="blue", fields={}, valid_to=end),)),)
+    source = variant.source.model_copy(update={"matrix": Matrix(axes=axes, cells=(("blue",),))})
+    bought.production.variant = Variant(source, ("blue",))
+    try:
+        told = bought.sidecar()
+    finally:
+        bought.production.variant = variant
+    assert {key: told[key] for key in told if key not in plain} == {
+        "valid_to": "2026-12-20", "valid_to_zone": "UTC", "valid_to_row": "data/cups.csv:3",
+    }  # fmt: skip
 
 
 def test_every_sound_says_who_made_it_and_for_how_much(bought: Bought) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -20,6 +21,7 @@ from manifests.approvals import Decisions, Word
 from manifests.finish import DeliverableIndex, Finished
 from manifests.journal import RunRecord
 from manifests.naming import deliverable_index_key
+from manifests.news import news_of
 from manifests.ratecard import load_models, load_profiles
 from tasks.wrap import wrap
 
@@ -106,6 +108,28 @@ async def test_dailies_say_who_let_a_film_pass_and_when(paper: Paper) -> None:
     _, page = await wrapped(made, film)
     assert "approved by legal (jan), 2026-11-23 05:30 UTC: as agreed" in page
     assert "rejected (logo)" not in page, "said of other bytes"
+
+
+async def test_a_film_whose_offer_has_ended_is_neither_delivered_nor_asked_about(paper: Paper) -> None:
+    (paper.root / "cups.csv").write_text("id,from,to\ngreen,,2026-01-31\n")
+    axes = "variants: {axes: {cup: {table: cups.csv, date: '2026-01-01'}}}"
+    paper.change("brand: brand.yaml\n", f"brand: brand.yaml\n{axes}\n")
+    paper.change("deliver:", "review: {cut: {by: [legal], needed: 1}}\ndeliver:")
+    paper.film()
+    made = production(paper)
+    film = film_of(made)
+    index = film.index.model_copy(update={"variant": f"green-{VARIANT}", "values": {"cup": "green"}})
+    record, page = await wrapped(made, replace(film, index=index))
+    assert (record.deliverables, record.waiting, record.exit_code) == ((), (), 7)
+    assert record.over == (deliverable_index_key("paper", index.variant, index.key[:12]),)
+    [told] = record.problems
+    assert (told.summary, told.detail) == (
+        "its offer has ended", "film.mp4 was good until 2026-01-31 (UTC), says cups.csv:2",
+    )  # fmt: skip
+    assert told.remedy.startswith("change that table, then run again:")
+    assert "not delivered: its offer has ended" in page
+    assert "<video" not in page
+    assert [news.event for news in news_of(record)] == ["failed"]
 
 
 def test_a_word_about_a_film_makes_its_sidecar_anew(paper: Paper) -> None:
