@@ -45,6 +45,7 @@ soak: setup
 	$(BIN)/shotrunner rehearse manifests/examples/morning-30s.yaml --seeds $(SEEDS)
 
 monday: $(VENV)/.installed-dev
+	scripts/debian "/usr/lib/postgresql/*/bin/initdb" postgresql || true  # elsewhere it may lie on the path
 	$(BIN)/python scripts/monday
 
 clean:
