@@ -27,7 +27,7 @@ def stood_in(paper: Paper) -> Paper:
 def finished(paper: Paper, monkeypatch: pytest.MonkeyPatch) -> tuple[Any, dict[str, str]]:
     """What `run` would find, were every film in the store; and what it takes the film to be made of."""
     seen: dict[str, str] = {}
-    index = SimpleNamespace(variant="16x9-youtube-instream", film_sha256="f" * 64)
+    index = SimpleNamespace(variant="16x9-youtube-instream", film_sha256="f" * 64, spot="", key="k" * 64)
 
     def found(*arguments: Any) -> tuple[str, Any]:
         seen.update(next(a for a in arguments if isinstance(a, dict)))

@@ -28,6 +28,10 @@ file = Path("weekly.yaml")
 occurrence = find_occurrence(read_schedule(file).schedule, sys.argv[1])
 anew = sys.argv[2:] == ["--anew"]
 planned = begin_scheduled(prepare_scheduled(file, occurrence, options=Options(picture_scale=8), anew=anew))
+if sys.argv[2:] == ["--late"]:  # another process settles it anew before this one has the campaign's lease
+    offers = Path("data/offers.csv")
+    offers.write_text(offers.read_text().replace("tea for two", "tea for three"))
+    begin_scheduled(prepare_scheduled(file, occurrence, anew=True))
 sys.exit(apply_prepared(planned.prepared, None, yes=False, json=True))
 """
 
@@ -127,6 +131,14 @@ def test_a_start_that_was_killed_is_settled_anew_and_nothing_is_bought_twice(wee
     assert len(project.creates()) == 2
     project.assert_nothing_twice()
     project.assert_books_agree()
+
+
+@pytest.mark.slow
+def test_a_plan_of_before_it_was_settled_anew_buys_nothing(weeks: Project) -> None:
+    late = start(weeks, "2054-12-14", "--late", code=2)
+    assert [problem["summary"] for problem in late["problems"]] == ["the plan is stale"]
+    assert "the start of 2054-12-14 was settled anew by" in late["problems"][0]["detail"]
+    assert weeks.creates() == []
 
 
 # --- as people type it ---
