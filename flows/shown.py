@@ -27,7 +27,7 @@ from prefect.events import emit_event
 from prefect.logging.handlers import APILogHandler
 from prefect.runtime import flow_run
 
-from flows.views import event_line
+from flows.views import counted, event_line
 from infra.blobs import read_blob
 from infra.deliverables import place_of
 from infra.media.poster import shrink_jpeg
@@ -150,7 +150,7 @@ class Shown:
         made, kept = sum(record.steps_made.values()), sum(record.steps_kept.values())
         return "\n".join([
             f"### {record.campaign}, run {record.run_id}",
-            f"- spent by this run: **{record.spent_credits:,} {purse}** in {record.calls:,} vendor calls",
+            f"- spent by this run: **{record.spent_credits:,} {purse}** in {counted(record.calls, 'vendor call')}",
             f"- planned: {totals.credits:,}, up to {totals.up_to:,}; before this run: {totals.spent:,}",
             f"- budget: {totals.budget:,}",
             f"- steps: {made:,} made, {kept:,} kept, {record.cpu_seconds:,.0f} s of processor time",

@@ -157,7 +157,7 @@ def status_lines(facts: Mapping[str, Any]) -> list[str]:
     if run:
         ended = "done" if run["exit_code"] == 0 else f"exit {run['exit_code']}"
         files = f", {counted(len(run['deliverables']), 'file')} delivered" if "shots" in facts else ""
-        lines.append(f"  last run {run['run_id']}: {ended}, {run['calls']} vendor calls{files}")
+        lines.append(f"  last run {run['run_id']}: {ended}, {counted(run['calls'], 'vendor call')}{files}")
         told = [f"{p['address'] or ''} {p['summary']}: {p['detail']}" for p in run["problems"]]
         lines += [f"      {line}" for line in (_first(told) if "shots" in facts else told)]
     return lines

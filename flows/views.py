@@ -207,9 +207,10 @@ def run_lines(record: Mapping[str, Any], films: Sequence[Mapping[str, Any]]) -> 
     made, kept = record["steps_made"], record["steps_kept"]
     encodes = sum(made.get(step, 0) for step in ("conform", "section", "render", "encode"))
     purse = "credits" if record["paid"] else "play credits"
+    steps = f"{counted(sum(made.values()), 'step')} made, {sum(kept.values())} kept"
     lines = [
-        f"{record['calls']} vendor calls, {record['spent_credits']:,} {purse}; {encodes} encodes, "
-        f"{sum(made.values())} steps made, {sum(kept.values())} kept, {record['cpu_seconds']:.0f} s of processor time"
+        f"{counted(record['calls'], 'vendor call')}, {record['spent_credits']:,} {purse}; "
+        f"{counted(encodes, 'encode')}, {steps}, {record['cpu_seconds']:.0f} s of processor time"
     ]
     lines += _section_lines(record.get("sections"))
     if record.get("buying_seconds") is not None and record.get("estimated_seconds"):
