@@ -37,6 +37,7 @@ from manifests.seams import tell_segments
 from manifests.timing import cut_of
 from manifests.tiny import shrink_wants
 from manifests.totals import per_shot_credits, totals_of
+from manifests.validity import earliest
 
 
 @dataclass(frozen=True)
@@ -217,6 +218,8 @@ def _notices(checked: Checked, services: Services) -> tuple[str, ...]:
         if shot.references and (shot.continues or shot.start_image):
             start = f"continues {shot.continues}" if shot.continues else f"starts on {shot.start_image}"
             notices.append(f"{shot.id}: {start}, so its references ({', '.join(shot.references)}) are not sent")
+    if end := earliest(source.first_end for source in sources_of(checked)):
+        notices.append(f"good until {end.day} at the earliest ({end.row}): later, what shows it is not delivered")
     notices += tell_segments(checked.campaign, checked.models)
     notices += [cut.hint for cut in checked.cut.shots if cut.hint]
     return tuple(notices)

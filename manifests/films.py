@@ -63,6 +63,15 @@ class Source(Record):
         rows = {(a.name, v.id): v.valid_to for a in self.matrix.axes for v in a.values if v.valid_to is not None}
         return rows | {(PARAMS, name): end for name, end in self.params_valid_to.items()}
 
+    @cached_property
+    def first_end(self) -> ValidTo | None:
+        """What ends first of the rows behind its films, without looking which film shows which parameter."""
+        if not self.ends:
+            return None
+        used = {(axis, name) for cell in self.matrix.cells for axis, name in zip(self.matrix.names, cell, strict=True)}
+        used |= {(PARAMS, name) for name in _params_in(self.tree, self.lookups)}
+        return earliest(end for place, end in self.ends.items() if place in used)
+
     def resolve(self, cell: Cell) -> Spot:
         """The spot of one variant as written, as if it had been written by itself."""
         return Spot.model_validate(plain_json(to_data(narrow(self.tree, self.matrix, cell, self.lookups))))
@@ -191,14 +200,14 @@ def deliver_only(tree: Map, keep: Callable[[Node], bool]) -> Map:
     return keep_items(tree, ("graphics", "captions", "burn"), lambda item: to_data(item) not in lost)
 
 
-def _params_in(tree: Map) -> set[str]:
-    """Parameters whose text stands in a tree that is filled in."""
+def _params_in(tree: Map, lookups: Lookups | None = None) -> set[str]:
+    """Parameters whose text stands in a tree that is filled in; with `lookups`, in one that is not."""
     found: set[str] = set()
     left = [node for key, (_, node) in tree.entries.items() if key not in _ABOUT_RUNS]
     while left:
         node = left.pop()
         if isinstance(node, Scalar):
-            heads = (name.partition(".") for name in node.looked_up)
+            heads = (name.partition(".") for name in (lookups.names_in(node) if lookups else node.looked_up))
             found |= {rest for head, _, rest in heads if head == PARAMS}
         else:
             left += node.items if isinstance(node, Items) else (below for _, below in node.entries.values())

@@ -114,6 +114,11 @@ class Lookups(Known):
             found = self._parsed[text] = tuple(_split(text))
         return found
 
+    def names_in(self, node: Scalar) -> tuple[str, ...]:
+        """What is looked up in it, as it is written."""
+        parts = self.parse(str(node.value)) if _looks(node) else ()
+        return tuple(part.text for part in parts if isinstance(part, Name) and not part.escaped)
+
     def samples(self, axes: frozenset[str]) -> tuple[Cell, ...]:
         """A cell for every combination of values that the axes take."""
         if axes not in self._samples:
@@ -231,8 +236,7 @@ def _fill_scalar(node: Scalar, lookups: Lookups, cell: Cell) -> Scalar:
         return node
     written = str(node.value)
     text = lookups.fill(written, cell)
-    names = tuple(part.text for part in lookups.parse(written) if isinstance(part, Name) and not part.escaped)
-    return Scalar(node.where, text, text, names)
+    return Scalar(node.where, text, text, lookups.names_in(node))
 
 
 def resolve_data(data: object, lookups: Lookups, cell: Cell) -> object:

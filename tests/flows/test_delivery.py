@@ -207,6 +207,11 @@ def test_axes_that_were_renamed_since_are_found_by_the_films_name(weekly: Weekly
     assert refused.address == "blue-16x9-youtube-instream"
 
 
+def test_the_plan_says_what_ends_first(weekly: Weekly) -> None:
+    said = "good until 2026-12-20 at the earliest (data/cups.csv:3): later, what shows it is not delivered"
+    assert said in start(weekly).prepared.plan.notices
+
+
 # --- what `run` finds to do ---
 
 

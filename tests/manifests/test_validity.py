@@ -100,6 +100,15 @@ def test_texts_of_the_copy_table_end_with_the_value_they_are_for(weekly: Weekly)
     assert ends(settle()) == {"green,en-GB": "", "blue,en-GB": "2026-12-20 data/cups.csv:3"}
 
 
+def test_what_ends_first_of_all_films_is_known_without_looking_at_each(weekly: Weekly) -> None:
+    assert source_of(settle()).first_end == ValidTo(day=dt.date(2026, 12, 20), table="data/cups.csv", line=3)
+    weekly.edit("data/cups.csv", "deep blue,,2026-12-20", "deep blue,,")
+    assert source_of(settle()).first_end == ValidTo(day=dt.date(2026, 12, 24), table=OFFERS, line=2)
+    weekly.edit("film.yaml", "${params.offer}", "Time for tea")
+    assert source_of(settle()).first_end is None
+    assert source_of(settle("2027-01-04")).first_end is None
+
+
 # --- days ---
 
 
