@@ -9,7 +9,7 @@ from pathlib import Path
 
 from flows.checking import CONTENT_TYPES, refuse_words_that_do_not_fit
 from flows.refusals import refuse_drift
-from flows.scheduling import Planned, next_occurrence, prepare_scheduled
+from flows.scheduling import Planned, begun_otherwise, next_occurrence, prepare_scheduled
 from infra.bundle import BundleError, open_bundle, put_bundle
 from infra.clock import Clock, SystemClock
 from infra.errors import MediaError, StoreError
@@ -29,6 +29,7 @@ class Bundled:
     bundle: Bundle
     planned: Planned
     store_url: str
+    begun_otherwise: str = ""  # of a start that does not take what is applied now, what to do
 
 
 def bundle_schedule(path: Path, clock: Clock | None = None) -> Bundled:
@@ -54,7 +55,7 @@ def bundle_schedule(path: Path, clock: Clock | None = None) -> Bundled:
         raise BundleError(
             "away from this project it would plan something else", remedy="look for files that it reaches through links"
         )
-    return Bundled(bundle, planned, prepared.store_url)
+    return Bundled(bundle, planned, prepared.store_url, begun_otherwise(planned, clock))
 
 
 def content_types(files: Iterable[Path]) -> dict[Path, str]:

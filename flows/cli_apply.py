@@ -74,7 +74,7 @@ def _facts(bundled: Bundled, deployed: Deployed, pool: str) -> dict[str, Any]:
         "message_type": "applied", "schedule": bundle.name, "bundle": bundle.digest, "store": bundled.store_url,
         "files": len(bundle.files), "bytes": sum(ref.size for ref in bundle.files.values()), "pool": pool,
         "deployment": str(deployed.deployment), "changes": list(deployed.changes), "paused": deployed.paused,
-        "next": occurrence.instant.isoformat(),
+        "next": occurrence.instant.isoformat(), "begun_otherwise": bundled.begun_otherwise,
     }  # fmt: skip
 
 
@@ -85,6 +85,8 @@ def _lines(bundled: Bundled, deployed: Deployed, pool: str, url: str) -> list[st
     lines += [f"  {change}" for change in deployed.changes] or ["  nothing to change"]
     zone = bundled.planned.loaded.schedule.when.timezone
     lines.append(f"next start: {occurrence.date} {occurrence.local:%H:%M} {zone}")
+    if bundled.begun_otherwise:
+        lines.append(f"note: {bundled.begun_otherwise}")
     if deployed.paused:
         lines.append("paused on Prefect's own pages: nothing starts until it is resumed there")
     if "://" not in bundled.store_url:

@@ -27,7 +27,7 @@ from infra.storage.base import ObjectStore
 from manifests.diagnostics import ManifestError
 from manifests.journal import RunRecord
 from manifests.naming import parse_start_key, plan_key, run_key, settled_key, settled_prefix, start_key, start_prefix
-from manifests.occurrences import NoOccurrenceError, Occurrence, occurrence_on, occurrences
+from manifests.occurrences import NoOccurrenceError, Occurrence, occurrence_at, occurrence_on, occurrences
 from manifests.plan import Options, Plan
 from manifests.retakes import MarkedState
 from manifests.schedule import Schedule
@@ -211,6 +211,26 @@ def _refuse_if_done(planned: Planned, clock: Clock) -> None:
         f"{planned.resolved.date} was made and delivered by run {record.run_id} with what was settled for it",
         remedy="the next start takes the tables as they are: `shotrunner schedule preview` lists the days",
     )
+
+
+def begun_otherwise(planned: Planned, clock: Clock) -> str:
+    """Of the last start that was begun and is not done: in what its values are not those of now, and what to do. Empty
+    where there is nothing to settle anew."""
+    loaded, store = planned.loaded, planned.prepared.store
+    begun = last_start(store, loaded.schedule.name)
+    past = past_starts(store, loaded.schedule.name, planned.prepared.plan.campaign, clock)
+    if begun is None or past[-1].exit_code == 0:
+        return ""
+    try:
+        now = resolve_schedule(loaded, occurrence_at(loaded.schedule, begun.scheduled.instant))
+    except (ManifestError, NoOccurrenceError):  # its day is over in the tables, or in the schedule
+        return ""
+    changes = changes_between(begun.scheduled, now)
+    again = f"`shotrunner run --schedule {now.schedule} --date {now.date} --anew`"
+    said = (
+        f"the start of {now.date} has begun with what was settled then ({'; '.join(changes)}): {again} settles it again"
+    )
+    return said if changes else ""
 
 
 def refuse_superseded(store: ObjectStore, plan: Plan) -> None:

@@ -15,6 +15,7 @@ from flows.scheduling import (
     Planned,
     StartDoneError,
     begin_scheduled,
+    begun_otherwise,
     last_start,
     past_starts,
     read_start,
@@ -140,11 +141,13 @@ def test_a_start_that_is_done_is_not_settled_anew(weekly: Weekly, clock: Clock) 
     weekly.edit("data/offers.csv", "tea for two", "tea for three")
     ended(planned, 4)
     assert weekly.start(DAY, clock, anew=True).changes, "a gate waits: it is not done"
+    assert begun_otherwise(weekly.start("2026-12-21", clock), clock)
     ended(planned, 0, started=AT + dt.timedelta(days=30))
     with pytest.raises(StartDoneError, match="2026-12-14 was made and delivered by run 20261214-0600-7f3a") as refused:
         weekly.start(DAY, clock, anew=True)
     assert "the next start takes the tables as they are" in refused.value.remedy
     assert weekly.start(DAY, clock).notices, "it can still be looked at"
+    assert begun_otherwise(weekly.start("2026-12-21", clock), clock) == ""
 
 
 def test_a_start_that_was_done_meanwhile_is_not_either(weekly: Weekly, clock: Clock) -> None:

@@ -9,6 +9,7 @@ import pytest
 from weeks import Clock, Weekly, write_weekly
 
 from flows.bundling import bundle_schedule
+from flows.scheduling import begin_scheduled
 from infra.bundle import BundleError
 
 
@@ -29,6 +30,32 @@ def weekly(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, examples: Path) -> W
 def test_what_plans_the_same_anywhere_is_put_into_the_store(weekly: Weekly, clock: Clock) -> None:
     bundled = bundle_schedule(weekly.file, clock)
     assert {"weekly.yaml", "film.yaml", "data/offers.csv"} < set(bundled.bundle.files)
+
+
+def test_a_start_that_has_begun_with_other_values_is_told(weekly: Weekly, clock: Clock) -> None:
+    assert bundle_schedule(weekly.file, clock).begun_otherwise == ""
+    weekly.begin("2026-12-14", clock)
+    assert bundle_schedule(weekly.file, clock).begun_otherwise == ""
+    weekly.edit("data/offers.csv", "tea for two", "tea for three")
+    told = (
+        "the start of 2026-12-14 has begun with what was settled then (offer: tea for two → tea for three): "
+        "`shotrunner run --schedule weekly.yaml --date 2026-12-14 --anew` settles it again"
+    )
+    assert bundle_schedule(weekly.file, clock).begun_otherwise == told
+    begin_scheduled(weekly.start("2026-12-14", clock, anew=True), clock)
+    assert bundle_schedule(weekly.file, clock).begun_otherwise == ""
+
+
+@pytest.mark.parametrize("change", [
+    ("weekly.yaml", '"30 5 * * 1"', '"30 6 * * 1"'), ("data/offers.csv", "2026-12-07,", "2026-12-15,"),
+])  # fmt: skip
+def test_a_start_that_could_not_be_settled_now_is_left_alone(
+    weekly: Weekly, clock: Clock, change: tuple[str, str, str]
+) -> None:
+    weekly.begin("2026-12-14", clock)
+    weekly.edit(*change)
+    clock.set(2026, 12, 21, 0, 0)
+    assert bundle_schedule(weekly.file, clock).begun_otherwise == ""
 
 
 def test_what_would_plan_something_else_there_does_not_travel(weekly: Weekly, clock: Clock) -> None:
