@@ -30,7 +30,11 @@ HEARTBEAT_SECONDS = 30  # the least that Prefect takes
 LOST_SECONDS = 75  # two heartbeats and a half
 BEGIN_SECONDS = 300  # from the worker's taking it to its first line
 CANCEL_SECONDS = 150  # 30 s of grace, and time for the worker to hear of it
-_ENDED = ("Completed", "Failed", "Cancelled", "Crashed", SKIPPED, NEEDS_APPROVAL)
+# A worker whose flow process was killed says so twice, the second time when it has looked for hooks, seconds later.
+# A run that had gone on by then would be Crashed while it works, and begun once more beside itself (Prefect 3.8).
+RESUME_SECONDS = 30
+_OVER = ("Completed", "Failed", "Cancelled", SKIPPED, NEEDS_APPROVAL)
+_ENDED = ("Crashed", *_OVER)
 _RESTS = ("Paused", "Suspended", "AwaitingRetry", "AwaitingConcurrencySlot", "Scheduled", "Late")
 
 
@@ -178,7 +182,9 @@ def automations_of(schedule: str, deployment: UUID) -> list[AutomationCore]:
         state=StateType.CRASHED, message=f"not begun within {BEGIN_SECONDS} s: its worker is gone"
     )
     gone = ChangeFlowRunState(state=StateType.CANCELLED, message="cancelled; its worker is gone")
-    again = ChangeFlowRunState(state=StateType.SCHEDULED, name="AwaitingRetry", message="resumes on another worker")
+    again = ChangeFlowRunState(
+        state=StateType.SCHEDULED, name="AwaitingRetry", message="goes on, on a worker that lives"
+    )
     return [
         named(
             "heartbeat lost", "A run whose worker died is marked Crashed.",
@@ -194,11 +200,7 @@ def automations_of(schedule: str, deployment: UUID) -> list[AutomationCore]:
         ),
         named(
             "resume", "A run that crashed goes on, on whichever worker is there.",
-            EventTrigger(
-                match={"prefect.resource.id": "prefect.flow-run.*"}, match_related=_of(deployment),
-                for_each={"prefect.resource.id"}, expect=_events("Crashed"),
-                posture=Posture.Reactive, threshold=1, within=timedelta(0),
-            ),
+            _silence(deployment, "Crashed", ("Pending", "Running", "Cancelling", *_OVER, *_RESTS), RESUME_SECONDS),
             again,
         ),
     ]  # fmt: skip

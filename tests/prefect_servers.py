@@ -14,7 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -210,14 +210,20 @@ class PrefectServer:
 
 
 class Worker(Child):
-    """A process worker with a home, a folder for temporary files and a working folder of its own: a machine apart."""
+    """A process worker with a home, a folder for temporary files and a working folder of its own: a machine apart.
+    `host`: by that name, too, which only root may do."""
 
-    def __init__(self, name: str, folder: Path, api: str, pool: str = "shotrunner", **env: str) -> None:
+    def __init__(
+        self, name: str, folder: Path, api: str, pool: str = "shotrunner", *, options: Sequence[str] = (),
+        host: str = "", **env: str,
+    ) -> None:  # fmt: skip
         self.name, self.folder = name, folder
         for part in ("home", "tmp", "cwd"):
             (folder / part).mkdir(parents=True, exist_ok=True)
+        named = ["unshare", "--uts", "sh", "-c", 'hostname "$0" && exec "$@"', host] if host else []
+        command = ["-m", "prefect", "worker", "start", "--pool", pool, "--type", "process", "--name", name, *options]
         super().__init__(
-            [sys.executable, "-m", "prefect", "worker", "start", "--pool", pool, "--type", "process", "--name", name],
+            [*named, sys.executable, *command],
             folder / "log",
             clean(
                 PREFECT_HOME=str(folder / "home"),

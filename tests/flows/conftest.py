@@ -16,8 +16,11 @@ from pathlib import Path
 
 import httpx
 import pytest
+from farm import Farm, open_farm
 from paper import BRAND, FILM, Paper
+from prefect_servers import MissingError, Postgres, PrefectServer, find_program, server_user
 from projects import SHORT, TWO_TAKES, Project, clean_environment, write_project
+from schedules import WEEKLY
 
 
 @contextlib.contextmanager
@@ -89,6 +92,36 @@ def prefect_server(migrated_home: Path, tmp_path_factory: pytest.TempPathFactory
         except subprocess.TimeoutExpired:
             os.killpg(server.pid, signal.SIGKILL)
             server.wait()
+
+
+@pytest.fixture(scope="session")
+def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PrefectServer]:
+    """As a team has one for its schedules: on PostgreSQL, with every service."""
+    try:
+        find_program("initdb")
+        server_user()
+    except MissingError as error:
+        pytest.skip(str(error))
+    with contextlib.ExitStack() as stack:
+        database = Postgres()
+        stack.callback(database.stop)
+        found = PrefectServer(tmp_path_factory.mktemp("server"), database.url)
+        stack.callback(found.stop)
+        yield found
+
+
+@pytest.fixture
+def farm(
+    postgres_server: PrefectServer, tmp_path: Path, request: pytest.FixtureRequest
+) -> Iterator[Callable[..., Farm]]:
+    """`farm(latency, (old, new), …, schedule=…)`: changes are of the film."""
+    name = request.node.name.translate({ord(sign): "-" for sign in "_[]"}).strip("-")[-40:].strip("-")
+    with contextlib.ExitStack() as stack:
+
+        def make(latency: float, *changes: tuple[str, str], schedule: str = WEEKLY) -> Farm:
+            return stack.enter_context(open_farm(postgres_server, tmp_path, name, latency, *changes, schedule=schedule))
+
+        yield make
 
 
 @pytest.fixture

@@ -3,111 +3,22 @@ bought twice. Minutes of waiting for heartbeats: `make test-slow`."""
 
 from __future__ import annotations
 
-import contextlib
 import datetime as dt
 import os
 import signal
 import time
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 
 import pytest
-from prefect_servers import MissingError, Postgres, PrefectServer, Worker, find_program, server_user, wait_until
-from schedules import WEEKLY, Scheduled, backlot_of, wait_for_state, write_scheduled
+from farm import Farm
+from prefect_servers import wait_until
+from schedules import WEEKLY
 
 from infra.runs import list_runs
 from manifests.naming import attempt_prefix
 
 pytestmark = pytest.mark.slow
 TWO = ("takes: 1", "takes: 2")
-
-
-def missing() -> str:
-    try:
-        find_program("initdb")
-        server_user()
-    except MissingError as error:
-        return str(error)
-    return ""
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PrefectServer]:
-    if reason := missing():
-        pytest.skip(reason)
-    with contextlib.ExitStack() as stack:
-        database = Postgres()
-        stack.callback(database.stop)
-        found = PrefectServer(tmp_path_factory.mktemp("server"), database.url)
-        stack.callback(found.stop)
-        yield found
-
-
-class Farm:
-    """One project, its backlot, and workers that can be lost."""
-
-    def __init__(self, scheduled: Scheduled, server: PrefectServer, vendor: str, folder: Path) -> None:
-        self.scheduled, self.server = scheduled, server
-        self._folder, self.workers = folder, list[Worker]()
-        self._env = {"RUNWAYML_BASE_URL": vendor, "ELEVENLABS_BASE_URL": vendor, "SHOTRUNNER_MEDIA_JOBS": "2"}
-        scheduled.project.environment |= self._env
-        applied = scheduled.apply("--pool", folder.name)
-        self.deployment, self.bundle = applied["deployment"], applied["bundle"]
-
-    def worker(self) -> Worker:
-        name = f"worker-{len(self.workers) + 1}"
-        made = Worker(name, self._folder / name, self.server.url, self._folder.name, **self._env)
-        self.workers.append(made)
-        return made
-
-    def start(self) -> str:
-        """A flow run of today's start, as by Prefect's own pages. Its id."""
-        today = str(dt.datetime.now(dt.UTC).date())
-        found: str = self.server.post(
-            f"deployments/{self.deployment}/create_flow_run",
-            state={"type": "SCHEDULED"}, parameters={"occurrence": today},
-        )["id"]  # fmt: skip
-        return found
-
-    def wait(self, run: str, *names: str, seconds: float = 180) -> str:
-        try:
-            state = wait_for_state(lambda: self.server.flow_run(run), *names, seconds=seconds)["state"]
-        except AssertionError as error:
-            logs = "\n".join(f"--- {worker.name}\n{worker.words()[-3000:]}" for worker in self.workers)
-            raise AssertionError(f"{error}\n{self.server.states(run)}\n{logs}") from None
-        return str(state["message"])
-
-    def wait_for_tasks(self, number: int) -> None:
-        takes = self.scheduled.root / ".shotrunner" / "store" / "v1" / "takes"
-        wait_until(lambda: len(list(takes.glob("*/task-1.json"))) == number, f"{number} tasks", 90)
-
-    def assert_in_order(self, creates: int) -> None:
-        project = self.scheduled.project
-        assert len(project.creates()) == creates
-        project.assert_nothing_twice()
-        project.assert_books_agree()
-
-    def close(self) -> None:
-        for worker in self.workers:
-            worker.stop()
-
-
-@pytest.fixture
-def farm(server: PrefectServer, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Callable[..., Farm]]:
-    """`farm(latency, (old, new), …)`: changes are of the film."""
-    with contextlib.ExitStack() as stack:
-
-        def make(latency: float, *changes: tuple[str, str], schedule: str = WEEKLY) -> Farm:
-            name = request.node.name.translate({ord(sign): "-" for sign in "_[]"}).strip("-")[-40:].strip("-")
-            text = schedule.replace("short-weekly", name)
-            scheduled = write_scheduled(tmp_path / "project", {"PREFECT_API_URL": server.url}, text)
-            scheduled.change(*changes, path="film.yaml")
-            vendor = stack.enter_context(backlot_of(scheduled.project, latency))
-            made = Farm(scheduled, server, vendor, tmp_path / name)
-            stack.callback(made.close)
-            return made
-
-        yield make
 
 
 @pytest.mark.parametrize("how", ["killed", "terminated"])
@@ -194,13 +105,8 @@ def test_of_late_starts_only_the_last_is_made_up(farm: Callable[..., Farm]) -> N
     """Whatever order the server starts them in. Starts on every minute, and no worker for some of them."""
     office = farm(0, schedule=WEEKLY.replace("30 5 * * *", "* * * * *"))
 
-    def late() -> list[str]:
-        runs = office.server.flow_runs(office.scheduled.file.read_text().split("name: ")[1].split()[0])
-        now = dt.datetime.now(dt.UTC).isoformat()
-        return [run["id"] for run in runs if run["expected_start_time"] < now]
-
-    wait_until(lambda: len(late()) >= 3, "three starts that are late", 260, pause=2)
-    due = late()
+    wait_until(lambda: len(office.due()) >= 3, "three starts that are late", 260, pause=2)
+    due = [run["id"] for run in office.due()]
     office.worker()
     states = {}
     for run in due:
