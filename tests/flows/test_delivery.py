@@ -17,7 +17,7 @@ from weeks import Clock, Weekly, write_weekly
 
 from flows.apply import finished_films
 from flows.delivery import put_out, refused_films
-from flows.scheduling import Planned
+from flows.scheduling import Planned, StartDoneError
 from flows.stored_plan import store_inputs
 from infra.blobs import put_blob, read_blob
 from infra.deliverables import film_name
@@ -254,6 +254,18 @@ def test_a_run_after_the_last_day_has_moved_goes_on_record(weekly: Weekly, look:
     assert len(look(start(weekly), 2026, 12, 15)) == 2, "the other start's rows are its own affair"
     weekly.edit("data/cups.csv", "deep blue,,2026-12-20", "deep blue,,2026-12-22")
     assert look(start(weekly), 2026, 12, 15) is None
+
+
+def test_a_start_whose_offer_has_ended_may_be_settled_anew_though_it_was_done(weekly: Weekly) -> None:
+    clock = Clock()
+    clock.set(2026, 12, 14, 6, 0)
+    ran(weekly.begin(DAY, clock))
+    weekly.edit("data/cups.csv", "deep blue,,2026-12-20", "deep blue,,2026-12-27")
+    clock.set(2026, 12, 20, 23, 59)
+    with pytest.raises(StartDoneError):
+        weekly.start(DAY, clock, anew=True)
+    clock.set(2026, 12, 21, 0, 0)
+    assert weekly.start(DAY, clock, anew=True).changes == ("blue is good until: 2026-12-20 → 2026-12-27",)
 
 
 # --- the command ---
