@@ -47,8 +47,15 @@ class PrefectServer:
     further variables of ours that hold a secret."""
 
     def __init__(self, home: Path, *, without: Collection[str] = ()) -> None:
-        home.mkdir(parents=True, exist_ok=True)
         self._log = home / "server.log"
+        try:
+            home.mkdir(parents=True, exist_ok=True)
+            self._log.touch()
+        except OSError as error:
+            raise ServerError(
+                f"{home} cannot be written: {error.strerror}",
+                remedy="give this user access to that folder, or set PREFECT_API_URL to a server that stays",
+            ) from error
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             port = probe.getsockname()[1]

@@ -6,6 +6,7 @@ run as `python -m infra.media JOB`, so that it cannot stall an event loop, leak 
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import signal
@@ -38,6 +39,7 @@ STEPS: Mapping[str, int] = {
     "poster": 1,
     "poster_grid": 1,
 }
+_NO_ROOM = os.strerror(errno.ENOSPC)  # in our words, and in ffmpeg's
 
 
 @dataclass(frozen=True)
@@ -88,20 +90,38 @@ def write_job(name: str, params: Mapping[str, Any], inputs: Mapping[str, Path], 
         raise KeyError(name)
     told = {"step": name, "params": params, "inputs": {k: str(v) for k, v in inputs.items()}, "out": str(out)}
     job = out / "_job.json"
-    job.write_text(json.dumps(told | more))
+    try:
+        job.write_text(json.dumps(told | more))
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        raise _full(name, out) from error
     return job
 
 
 def read_outcome(name: str, out: Path, status: int | None, stderr: bytes) -> StepOutcome:
     """What a step left in `out`. Raises MediaError, or what the step raised."""
     failure = out / "_error.json"
+    tail = stderr.decode(errors="replace").strip()[-800:]
+    told = None
     if failure.exists():
-        told = json.loads(failure.read_text())
+        with suppress(ValueError):  # cut off, which is what a full disk leaves of it
+            told = json.loads(failure.read_text())
+        if told is None or _NO_ROOM in told["detail"]:
+            raise _full(name, out)
         kind = getattr(errors, told["error"])
         raise kind(told["detail"], remedy=told["remedy"])
     if status != 0:
-        tail = stderr.decode(errors="replace").strip()[-800:]
+        if _NO_ROOM in tail:
+            raise _full(name, out)
         raise errors.MediaError(f"the step {name!r} ended with status {status}: {tail}")
     told = json.loads((out / "_facts.json").read_text())
     files = {p.name: p for p in sorted(out.iterdir()) if not p.name.startswith("_")}
     return StepOutcome(told["facts"], files, told["cpu_seconds"], told["peak_bytes"])
+
+
+def _full(name: str, out: Path) -> errors.StoreFullError:
+    return errors.StoreFullError(
+        f"no room for what the step {name!r} makes, in {out.parent}",
+        remedy="Free space there, then run again: it goes on from here.",
+    )

@@ -24,7 +24,7 @@ def open_store(url: str, root: Path, *, addressing: Literal["auto", "path", "vir
         from infra.storage.s3 import open_s3
 
         return open_s3(url, addressing=addressing)
-    if "://" in url or not url.strip():
+    if "://" in url or url.startswith("s3:") or not url.strip():
         raise errors.StoreError(
             f"{url!r} names no store", remedy="SHOTRUNNER_STORE is a folder, s3://bucket/prefix, or memory:."
         )

@@ -48,9 +48,11 @@ def open_s3(url: str, *, addressing: Literal["auto", "path", "virtual"] = "auto"
         if not _BUCKET.match(bucket):
             raise ValueError(f"{bucket!r} is not the name of a bucket")
         check_prefix(prefix and f"{prefix}/")
+        if prefix.rpartition("/")[2] == "v1":  # beside the real one it would look empty, and all be bought again
+            raise ValueError("`v1` is what the store itself puts behind the prefix")
     except ValueError as error:
         raise errors.StoreError(
-            f"{url}: {error}", remedy="SHOTRUNNER_STORE is s3://bucket or s3://bucket/prefix."
+            f"{url}: {error}", remedy="SHOTRUNNER_STORE is s3://bucket or s3://bucket/prefix, without v1."
         ) from None
     try:
         named = bool(os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL"))

@@ -330,6 +330,14 @@ def test_an_address_that_is_no_bucket_is_refused(url: str, tmp_path: Path) -> No
         open_store(url, tmp_path)
 
 
+@pytest.mark.parametrize("url", ["s3://bucket/v1", "s3://bucket/x/v1/", "s3:bucket", "s3:/bucket/x"])
+def test_what_would_be_a_second_store_is_refused(url: str, tmp_path: Path) -> None:
+    """It would look empty, and everything would be bought again."""
+    with pytest.raises(errors.StoreError, match="s3://bucket/prefix"):
+        open_store(url, tmp_path)
+    assert open_store("s3://bucket/v1/x", tmp_path)
+
+
 def test_an_endpoint_that_is_no_address_is_named(
     s3_environment: S3Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

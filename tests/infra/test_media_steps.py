@@ -18,11 +18,11 @@ import pytest
 from footage import film_clip
 from PIL import Image
 
-from infra.errors import MediaError, ProgramMissingError
+from infra.errors import MediaError, ProgramMissingError, StoreFullError
 from infra.media import contact_sheet
 from infra.media.ffmpeg import find_ffmpeg
 from infra.media.forks import StepForks
-from infra.media.steps import STEPS, StepOutcome, run_step_process
+from infra.media.steps import STEPS, StepOutcome, read_outcome, run_step_process
 
 ENDLESS = """#!/bin/sh
 echo $$ > "$(dirname "$0")/ffmpeg.pid"
@@ -114,6 +114,23 @@ async def test_wrong_parameters_end_in_words_not_silence(run_step: RunStep, tmp_
         await run_step("out_frame", {"frame": 3, "fram": 4}, {}, folder(tmp_path))
     with pytest.raises(KeyError):
         await run_step("nothing", {}, {}, tmp_path / "out")
+
+
+@pytest.mark.parametrize(
+    ("written", "stderr"),
+    [
+        ("", b""),
+        (json.dumps({"error": "MediaError", "detail": "ffmpeg: No space left on device", "remedy": ""}), b""),
+        (None, b"OSError: [Errno 28] No space left on device: '_job.json'"),
+    ],
+)
+def test_a_full_disk_is_named(written: str | None, stderr: bytes, tmp_path: Path) -> None:
+    """Seen: the file that says what went wrong is there and empty."""
+    if written is not None:
+        (tmp_path / "_error.json").write_text(written)
+    with pytest.raises(StoreFullError, match="no room for what the step 'conform' makes") as caught:
+        read_outcome("conform", tmp_path, 1, stderr)
+    assert (caught.value.exit_code, "Free space" in caught.value.remedy) == (6, True)
 
 
 async def test_a_step_that_takes_too_long_is_stopped_with_its_ffmpeg(
