@@ -15,6 +15,7 @@ from infra.media.typeface import FALLBACK_FONT
 from infra.production import Production, SpokenTake, find_placeholders
 from infra.selections import read_decisions
 from infra.state import StoreState
+from manifests.adnames import content_id
 from manifests.approvals import said_of_film, words_said
 from manifests.digest import digest_json
 from manifests.expand import Want
@@ -56,7 +57,7 @@ def build_sidecar(
         "filmed_on_the_backlot": "backlot" in (plan.video_service, plan.sound_service),
         "files": {name: {"sha256": b.sha256, "bytes": b.size} for name, b in files.items()},
         **valid_to_facts(production.variant.valid_to, plan.zone),
-        "content_id": content[:6],
+        "content_id": content_id(_film(files)),  # as the trafficking sheet has it
         "content_sha256": content,
         **_said(production, wanted, files),
         "shots": [_shot_facts(production, name, c) for name, c in circled.items()],
@@ -76,10 +77,13 @@ def build_sidecar(
 
 def _said(production: Production, wanted: Deliver, files: Mapping[str, BlobRef]) -> dict[str, Any]:
     """Who let this very film pass, or did not; nothing where nobody spoke."""
-    film = next(blob.sha256 for name, blob in files.items() if name.endswith((".mp4", ".mov")))
     decisions = read_decisions(production.store, production.plan.campaign)
-    said = said_of_film(decisions, variant_name(wanted.ratio, wanted.profile), film)
+    said = said_of_film(decisions, variant_name(wanted.ratio, wanted.profile), _film(files))
     return {"said": said} if said else {}
+
+
+def _film(files: Mapping[str, BlobRef]) -> str:
+    return next(blob.sha256 for name, blob in files.items() if name.endswith((".mp4", ".mov")))
 
 
 # --- pictures ---

@@ -21,6 +21,7 @@ from infra.production import SpokenTake
 from infra.selections import keep_decisions
 from infra.state import StoreState
 from infra.storage.memory import MemoryStore
+from manifests.adnames import content_id
 from manifests.approvals import Decisions, Word
 from manifests.expand import Want
 from manifests.films import Variant
@@ -232,7 +233,7 @@ def test_it_can_be_told_by_its_content_and_holds_no_time_and_no_place(bought: Bo
     text = json.dumps(told)
     assert told == json.loads(text), "plain data"
     assert len(told["content_sha256"]) == 64
-    assert told["content_id"] == told["content_sha256"][:6]
+    assert told["content_id"] == content_id(FILM_BLOB.sha256), "the id of the trafficking sheet"
     assert set(told["tools"]) == {"shotrunner", "ffmpeg", "x264"}
     assert str(Path.cwd()) not in text
     assert AT.date().isoformat() not in text
