@@ -16,7 +16,7 @@ from manifests.expand import Want
 from manifests.journal import Selection
 from manifests.occurrences import Occurrence, as_instant
 from manifests.retiring import SCHEDULE, last_retired
-from manifests.schedule import WEEKDAYS, OnlyIf, PictureGate, Schedule
+from manifests.schedule import OnlyIf, PictureGate, Schedule, next_week_time
 from manifests.walk import Numbered, Walk, best_take, circled_number
 
 PASSED = "deadline passed"
@@ -64,12 +64,7 @@ def gate_deadlines(schedule: Schedule, occurrence: Occurrence) -> tuple[GateDead
 
 def _after(schedule: Schedule, occurrence: Occurrence, text: str) -> dt.datetime:
     """The first `Tue 12:00` after the start, as clocks in the zone show it."""
-    weekday, _, time = text.partition(" ")
-    wall = occurrence.local.replace(tzinfo=None, fold=0)
-    days = (WEEKDAYS.index(weekday) - wall.weekday()) % 7
-    found = dt.datetime.combine(wall.date() + dt.timedelta(days=days), dt.time.fromisoformat(time))
-    if found <= wall:
-        found += dt.timedelta(days=7)
+    found = next_week_time(occurrence.local.replace(tzinfo=None, fold=0), text)
     return as_instant(found, zoneinfo.ZoneInfo(schedule.when.timezone))
 
 

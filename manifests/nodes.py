@@ -95,6 +95,17 @@ def find(node: Node, steps: Steps) -> tuple[Where, Node, int]:
     return where, node, len(steps)
 
 
+def place_of(tree: Node, *steps: Step) -> Where:
+    """Where the value at a path is written: the nearest parent's place when the path ends early."""
+    where = tree.where
+    for step in steps:
+        found = child(tree, step)
+        if found is None:
+            return where
+        where, tree = found[1].where, found[1]
+    return where
+
+
 def address(root: Node, steps: Steps) -> str:
     """The path as people write it: list items by id where they have one, else `[position]`."""
     text = ""

@@ -189,3 +189,11 @@ class Schedule(Model):
 def span_of(text: str) -> dt.timedelta:
     """`6h` as a length of time."""
     return dt.timedelta(**{_UNITS[text[-1]]: int(text[:-1])})
+
+
+def next_week_time(wall: dt.datetime, text: str) -> dt.datetime:
+    """The first `Tue 12:00` after a time, both as a clock shows them."""
+    weekday, _, time = text.partition(" ")
+    days = (WEEKDAYS.index(weekday) - wall.weekday()) % 7
+    found = dt.datetime.combine(wall.date() + dt.timedelta(days=days), dt.time.fromisoformat(time))
+    return found if found > wall else found + dt.timedelta(days=7)

@@ -26,13 +26,14 @@ from manifests.load import parse_yaml
 from manifests.lookup_words import PARAMS, RUN, LookUpError, Name
 from manifests.lookups import Lookups
 from manifests.matrix import Matrix
-from manifests.nodes import Items, Map, Node, Scalar, address, child
+from manifests.nodes import Items, Map, Node, Scalar, address, child, place_of
 from manifests.occurrences import Occurrence, cron_problem
 from manifests.overrides import merge
 from manifests.pages import Page, Patch, check_page, kind_of, read_page, validated
 from manifests.paths import from_root, resolve_file
 from manifests.reading import join, parse_day
 from manifests.schedule import Schedule, TableCell
+from manifests.schedule_sense import sense_problems
 from manifests.tables import FROM, TO, Row, Table, read_table, row_with
 from manifests.validity import ValidTo, earliest
 
@@ -98,7 +99,7 @@ class Resolved(Scheduled):
         blocks: list[tuple[str, str, object]] = [("review", "approvals", gates)] if gates else []
         blocks += [("budget", "budget", {"credits": budget.credits})] if budget is not None else []
         for key, named, data in blocks:
-            where = _place(self._read, named) if self._read is not None else tree.where
+            where = place_of(self._read, named) if self._read is not None else tree.where
             tree = merge(tree, _placed(node_of({key: data}), where))
         return Patch(tree, (root / self.schedule).parent, self.ids)
 
@@ -137,6 +138,8 @@ def read_schedule(path: Path, overrides: tuple[str, ...] = ()) -> LoadedSchedule
     if schedule is None or not isinstance(tree, Map):
         raise ManifestError(sort_diagnostics(problems, page.shown))
     problems += [*_when_problems(schedule, tree), *_override_problems(tree)]
+    if not problems:
+        problems += sense_problems(schedule, tree)
     manifest = _file(page, tree, ("run",), schedule.run, problems)
     if problems or manifest is None:
         raise ManifestError(sort_diagnostics(problems, page.shown))
@@ -149,16 +152,18 @@ def _when_problems(schedule: Schedule, tree: Map) -> list[Diagnostic]:
     problem = cron_problem(when.cron)
     if problem:
         remedy = 'such as "30 5 * * 1": Mondays at 05:30'
-        found.append(Diagnostic("cron", f"`{when.cron}` {problem}", "when.cron", _place(tree, "when", "cron"), remedy))
+        found.append(
+            Diagnostic("cron", f"`{when.cron}` {problem}", "when.cron", place_of(tree, "when", "cron"), remedy)
+        )
     zones = zoneinfo.available_timezones()
     if when.timezone not in zones:
         detail = f"no time zone `{when.timezone}`{suggest(when.timezone, sorted(zones))}"
         remedy = "a name such as Europe/London, which knows when clocks change"
-        found.append(Diagnostic("time zone", detail, "when.timezone", _place(tree, "when", "timezone"), remedy))
+        found.append(Diagnostic("time zone", detail, "when.timezone", place_of(tree, "when", "timezone"), remedy))
     for number, text in enumerate(when.skip_dates):
         if parse_day(text) is None:
             detail = f"`{text}` is no day of the calendar"
-            place = _place(tree, "when", "skip_dates", number)
+            place = place_of(tree, "when", "skip_dates", number)
             found.append(Diagnostic("date", detail, f"when.skip_dates[{number}]", place))
     return found
 
@@ -348,23 +353,13 @@ class _Settling:
 
 
 def _file(page: Page, tree: Map, steps: tuple[str, ...], text: str, problems: list[Diagnostic]) -> Path | None:
-    where = _place(tree, *steps)
+    where = place_of(tree, *steps)
     found = resolve_file(text, page.folder(where), page.root)
     if isinstance(found, Path):
         return found
     summary, detail, remedy = found
     problems.append(Diagnostic(summary, detail, address(tree, steps), where, remedy))
     return None
-
-
-def _place(tree: Node, *steps: str | int) -> Where:
-    where = tree.where
-    for step in steps:
-        found = child(tree, step)
-        if found is None:
-            return where
-        where, tree = found[1].where, found[1]
-    return where
 
 
 def _placed(node: Node, where: Where) -> Node:

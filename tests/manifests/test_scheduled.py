@@ -154,12 +154,27 @@ APPROVALS = "approvals: {%s: {by: [art], %s}}\noverride:\n"
      "9:20: approvals.takes: needs `deadline` with this `on_deadline`, not a map"),
     ("override:\n", APPROVALS % ("takes", "deadline: Tuesday"),
      "9:42: approvals.takes.deadline: `Tuesday` must be a weekday and a time, such as Tue 12:00"),
+    ("override:\n", "budget: {per_run: {credits: 1500}, per_month: {credits: 1000}}\noverride:\n",
+     "9:29: budget.per_run.credits: 1,500 for one start is more than the 1,000 of the whole month"),
+    ("override:\n", APPROVALS % ("takes", "deadline: Tue 12:00, reminders: [Mon 15:00, Mon 05:00]"),
+     "9:76: approvals.takes.reminders[1]: `Mon 05:00` is not before the deadline `Tue 12:00`"),
+    ("override:\n", "approvals: {takes: {by: [art], deadline: Wed 17:00}, cut: {by: [art], deadline: Tue 12:00}}\n"
+     "override:\n",
+     "9:81: approvals.cut.deadline: `Tue 12:00` comes before the deadline of takes, `Wed 17:00`"),
 ])  # fmt: skip
 def test_a_slip_of_the_schedule_is_told_with_its_line(weekly: Weekly, old: str, new: str, told: str) -> None:
     weekly.edit("weekly.yaml", old, new)
     with pytest.raises(ManifestError) as refused:
         read_schedule(Path("weekly.yaml"))
     assert f"weekly.yaml:{told}" in [told_first(problem) for problem in refused.value.diagnostics]
+
+
+def test_times_that_are_in_order_after_some_starts_are_let_be(weekly: Weekly) -> None:
+    """After a start on Monday the cut's deadline is the first, after one on Wednesday it is not."""
+    weekly.edit("weekly.yaml", '"30 5 * * 1"', '"30 5 * * 1,3"')
+    gates = "takes: {by: [art], deadline: Thu 12:00, reminders: [Tue 09:00]}, cut: {by: [art], deadline: Tue 12:00}"
+    weekly.edit("weekly.yaml", "override:\n", f"approvals: {{{gates}}}\noverride:\n")
+    assert read_schedule(Path("weekly.yaml")).schedule.approvals.cut is not None
 
 
 TABLE = "cup: {table: data/cups.csv, date: "
