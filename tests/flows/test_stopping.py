@@ -71,7 +71,8 @@ async def test_a_cancel_from_outside_reaches_the_work() -> None:
 async def test_only_what_a_person_cancelled_stays_cancelled() -> None:
     stop = Stop(RunConsole())
     stop.terminate()
-    assert (await state_after(stop, "3 takes in flight")).type is StateType.CRASHED, "its automation sets it going again"
+    ended = await state_after(stop, "3 takes in flight")
+    assert ended.type is StateType.CRASHED, "its automation sets it going again"
     stop.cancel()
     state = await state_after(stop, "3 takes in flight")
     assert (state.type, state.message) == (StateType.CANCELLED, "cancelled; 3 takes in flight")
