@@ -65,9 +65,9 @@ class Farm:
             raise AssertionError(f"{error}\n{self.server.states(run)}\n{logs}") from None
         return str(state["message"])
 
-    def wait_for_tasks(self, number: int) -> None:
+    def wait_for_tasks(self, number: int, seconds: float = 90) -> None:
         takes = self.scheduled.root / ".shotrunner" / "store" / "v1" / "takes"
-        wait_until(lambda: len(list(takes.glob("*/task-1.json"))) == number, f"{number} tasks", 90)
+        wait_until(lambda: len(list(takes.glob("*/task-1.json"))) == number, f"{number} tasks", seconds)
 
     def turn(self, **knobs: float) -> None:
         """Knobs of the vendor."""

@@ -10,6 +10,7 @@ import os
 import signal
 import subprocess
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -33,6 +34,167 @@ QUEUE = WEEKLY + "overlap: queue\n"  # one flow run at a time: whoever keeps the
 TAKEN = ["Pending", "Submitting"]  # by a worker
 
 
+def states_of(farm: Farm, run: str) -> list[str]:
+    """A worker may say the same once more."""
+    return [name for name, _ in itertools.groupby(farm.server.states(run))]
+
+
+# --- runs that Prefect by itself leaves as they are for ever: stories that mostly wait, beside each other ---
+
+# Python reads it at every start: a flow's process is on its way for longer than the test lasts, as on a slow machine
+SLOW = """\
+import os, time
+if os.environ.get("PREFECT__FLOW_RUN_ID"):
+    time.sleep(600)
+"""
+
+Story = Callable[[Callable[..., Farm], Path], None]
+
+
+def worker_dies_before_a_run_began(farm: Callable[..., Farm], folder: Path) -> None:
+    office = farm(1)
+    shorten(office, "never began", 300, 15)
+    (folder / "slow").mkdir()
+    (folder / "slow" / "sitecustomize.py").write_text(SLOW)
+    first = office.worker(PYTHONPATH=str(folder / "slow"))
+    run = office.start()
+    office.wait(run, "Submitting", seconds=60)
+    wait_until(first.flow_processes, "its process")
+    first.kill_with_children()
+    assert office.server.flow_run(run)["state"]["type"] == "PENDING"
+    office.worker()
+    message = office.wait(run, "Completed", seconds=180)
+    assert message.startswith("1 film (run ")
+    lost, resumed = ["Scheduled", *TAKEN, "Crashed"], ["AwaitingRetry", *TAKEN, "Running", "Completed"]
+    assert states_of(office, run) == [*lost, *resumed]
+    office.assert_in_order(creates=1)
+
+
+def cancelled_run_has_no_worker(farm: Callable[..., Farm], folder: Path) -> None:
+    """It must not be taken for one that crashed: that would set it going again."""
+    office = farm(LONG)
+    shorten(office, "cancelled without a worker", 150, 76)  # longer than a heartbeat is waited for
+    first = office.worker()
+    run = office.start()
+    office.wait_for_tasks(1)
+    office.server.set_state(run, "CANCELLING")
+    first.kill_with_children()
+    assert office.server.flow_run(run)["state"]["name"] == "Cancelling", "nobody was left to end it"
+    office.worker()
+    assert office.wait(run, "Cancelled", seconds=150) == "cancelled; its worker is gone"
+    office.turn(advance_seconds=LONG + 10)
+    again = office.start()
+    assert office.wait(again, "Completed", seconds=150).startswith("1 film")
+    assert states_of(office, run) == ["Scheduled", *TAKEN, "Running", "Cancelling", "Cancelled"]
+    office.assert_in_order(creates=1)
+    [record] = list_runs(office.store, "short")
+    assert record.calls == 0, "what was paid was collected"
+
+
+def every_try_dies(farm: Callable[..., Farm], folder: Path) -> None:
+    """Its processes are killed, as for want of memory. Its worker lives, and says so twice."""
+    office = farm(LONG)
+    for _ in range(MOST_TRIES - 2):
+        begin_attempt(office.store, SystemClock(), office.name, todays(office), "")
+    worker = office.worker()
+    run = office.start()
+    for number in (MOST_TRIES - 1, MOST_TRIES):
+        wait_for_tries(office, number)
+        office.wait_for_tasks(1)
+        kill_flows(worker)
+    message = office.wait(run, "Failed", seconds=120)
+    assert message.startswith(f"every try died: {MOST_TRIES} tries of the start of "), message
+    assert "shotrunner run --schedule" in message
+    died = [*TAKEN, "Running", "Crashed", "AwaitingRetry"]
+    assert states_of(office, run) == ["Scheduled", *died, *died, *TAKEN, "Running", "Failed"], "never twice at once"
+    office.turn(advance_seconds=LONG + 10)
+    ended = office.scheduled.project.command("run", "--schedule", "weekly.yaml", "--date", str(todays(office).date()))
+    assert ended.code == 0, ended.text
+    assert office.server.flow_run(run)["state"]["name"] == "Failed", "nothing sets it going again"
+    office.assert_in_order(creates=1)
+
+
+def waiting_start_is_told_to_end_and_cancelled(farm: Callable[..., Farm], folder: Path) -> None:
+    """Its run of before may live on another machine: until that is known nothing is done, and nothing has failed."""
+    office = farm(1)
+    clock, there = SystemClock(), ProcessIdentity("elsewhere", "of-another-boot", 1, "1", "somebody@elsewhere")
+    begin_attempt(office.store, clock, office.name, todays(office), "")
+    acquire_lease(office.store, clock, "short", seconds=600, identity=there)
+    worker = office.worker()
+    run = office.start()
+    wait_for_tries(office, 2)
+    kill_flows(worker, signal.SIGTERM)
+    assert "the other run was waited for" in office.wait(run, "Crashed", seconds=30)
+    wait_for_tries(office, 3)
+    office.server.set_state(run, "CANCELLING")
+    assert office.wait(run, "Cancelled", seconds=30) == "cancelled; the other run was waited for"
+    assert not list_runs(office.store, "short")
+
+
+STORIES: list[Story] = [
+    worker_dies_before_a_run_began,
+    cancelled_run_has_no_worker,
+    every_try_dies,
+    waiting_start_is_told_to_end_and_cancelled,
+]
+
+
+@pytest.fixture(scope="module")
+def under_way(
+    postgres_server: PrefectServer, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
+) -> Iterator[dict[Story, Future[None]]]:
+    """Those that were asked for, each with a farm of its own."""
+
+    def tell(story: Story, folder: Path) -> None:
+        with contextlib.ExitStack() as stack:
+
+            def farm(latency: float) -> Farm:
+                name = story.__name__.replace("_", "-")
+                return stack.enter_context(open_farm(postgres_server, folder, name, latency, schedule=QUEUE))
+
+            story(farm, folder)
+
+    asked = [item.callspec.params.get("story") for item in request.session.items if hasattr(item, "callspec")]
+    with ThreadPoolExecutor() as pool:
+        yield {story: pool.submit(tell, story, tmp_path_factory.mktemp("story")) for story in STORIES if story in asked}
+
+
+@pytest.mark.parametrize("story", STORIES, ids=lambda story: story.__name__)
+def test_nobody_has_to_end_it_or_set_it_going(story: Story, under_way: dict[Story, Future[None]]) -> None:
+    under_way[story].result()
+
+
+def shorten(farm: Farm, name: str, was: int, seconds: int) -> None:
+    """The same automation, that waits less: as somebody may change it on Prefect's pages."""
+    found = [a for a in farm.server.post("automations/filter", limit=200) if a["name"].endswith(f": {name}")]
+    [automation] = [a for a in found if str(farm.deployment) in str(a["trigger"]["match_related"])]
+    assert automation["trigger"]["within"] == was
+    kept = {key: value for key, value in automation.items() if key not in ("id", "created", "updated")}
+    farm.server.ask(
+        "PUT", f"automations/{automation['id']}", json={**kept, "trigger": {**kept["trigger"], "within": seconds}}
+    )
+
+
+def todays(farm: Farm) -> dt.datetime:
+    """When today's start is due."""
+    today = dt.datetime.now(dt.UTC).date()
+    return occurrence_on(read_schedule(farm.scheduled.file).schedule, today, None).instant
+
+
+def wait_for_tries(farm: Farm, number: int) -> None:
+    def tries() -> int:
+        return len(list(farm.store.list(attempt_prefix(farm.name, todays(farm)))))
+
+    wait_until(lambda: tries() == number, f"try {number}", 90)
+
+
+def kill_flows(worker: Worker, number: int = signal.SIGKILL) -> None:
+    """What it has started; the worker itself lives, and says so at once."""
+    for process in worker.flow_processes():
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(process, number)
+
+
 # --- two starts, a minute apart ---
 
 
@@ -51,7 +213,7 @@ def overlapping(postgres_server: PrefectServer, tmp_path_factory: pytest.TempPat
     """One farm for each rule, all at once as each takes minutes. The first start is at work, with its takes paid and
     its vendor's clock standing; the second is due in less than a minute."""
     rules = ["queue", "cancel", "skip"] + (["skip-elsewhere"] if can_rename_hosts() else [])
-    first = dt.datetime.now(dt.UTC).replace(second=0, microsecond=0) + dt.timedelta(seconds=120)
+    first = (dt.datetime.now(dt.UTC) + dt.timedelta(seconds=110)).replace(second=0, microsecond=0)
     farms: dict[str, Farm] = {}
     with contextlib.ExitStack() as stack:
         for rule in rules:
@@ -68,7 +230,7 @@ def overlapping(postgres_server: PrefectServer, tmp_path_factory: pytest.TempPat
             for host in ("north", "south") if rule == "skip-elsewhere" else ("",):
                 farm.worker("--limit", "1" if host else "4", host=host)
         for rule, farm in farms.items():
-            farm.wait_for_tasks(2 if rule == "cancel" else 1)
+            farm.wait_for_tasks(2 if rule == "cancel" else 1, seconds=180)
         yield farms
 
 
@@ -104,8 +266,8 @@ def test_cancel_the_next_start_stops_the_first_and_collects_what_it_left(overlap
     assert [run.exit_code for run in (stopped, finished)] == [130, 0]
     assert (stopped.calls, finished.calls) == (2, 0), "what was in flight was collected, not bought again"
     assert [run.flow_runs for run in (stopped, finished)] == [(first,), (second,)]
-    assert farm.server.states(first)[-3:] == ["Running", "Cancelling", "Cancelled"]
-    assert "Crashed" not in farm.server.states(second)
+    assert states_of(farm, first)[-3:] == ["Running", "Cancelling", "Cancelled"]
+    assert "Crashed" not in states_of(farm, second)
 
 
 def test_skip_the_next_start_ends_and_names_the_first(overlapping: dict[str, Farm]) -> None:
@@ -145,126 +307,3 @@ def test_queue_the_next_start_waits_and_runs_after_the_first(overlapping: dict[s
     assert moment(farm, second, "AwaitingConcurrencySlot") < moment(farm, first, "Completed")
     assert len(begun(farm)) == 2
     farm.assert_in_order(creates=1)
-
-
-# --- runs that Prefect leaves as they are for ever ---
-
-
-def shorten(farm: Farm, name: str, was: int, seconds: int) -> None:
-    """The same automation, that waits less: as somebody may change it on Prefect's pages."""
-    found = [a for a in farm.server.post("automations/filter", limit=200) if a["name"].endswith(f": {name}")]
-    [automation] = [a for a in found if str(farm.deployment) in str(a["trigger"]["match_related"])]
-    assert automation["trigger"]["within"] == was
-    kept = {key: value for key, value in automation.items() if key not in ("id", "created", "updated")}
-    farm.server.ask(
-        "PUT", f"automations/{automation['id']}", json={**kept, "trigger": {**kept["trigger"], "within": seconds}}
-    )
-
-
-# Python reads it at every start: a flow's process is on its way for longer than the test lasts, as on a slow machine
-SLOW = """\
-import os, time
-if os.environ.get("PREFECT__FLOW_RUN_ID"):
-    time.sleep(600)
-"""
-
-
-def test_a_run_whose_worker_dies_before_it_began_goes_on_elsewhere(farm: Callable[..., Farm], tmp_path: Path) -> None:
-    office = farm(1, schedule=QUEUE)
-    shorten(office, "never began", 300, 30)
-    (tmp_path / "slow").mkdir()
-    (tmp_path / "slow" / "sitecustomize.py").write_text(SLOW)
-    first = office.worker(PYTHONPATH=str(tmp_path / "slow"))
-    run = office.start()
-    office.wait(run, "Submitting", seconds=60)
-    wait_until(first.flow_processes, "its process")
-    first.kill_with_children()
-    assert office.server.flow_run(run)["state"]["type"] == "PENDING"
-    office.worker()
-    message = office.wait(run, "Completed", seconds=150)
-    assert message.startswith("1 film (run ")
-    lost, resumed = ["Scheduled", *TAKEN, "Crashed"], ["AwaitingRetry", *TAKEN, "Running", "Completed"]
-    assert office.server.states(run) == [*lost, *resumed]
-    office.assert_in_order(creates=1)
-
-
-def test_a_cancelled_run_without_a_worker_ends_and_what_it_paid_is_collected(farm: Callable[..., Farm]) -> None:
-    """It must not be taken for one that crashed: that would set it going again."""
-    office = farm(LONG, schedule=QUEUE)
-    shorten(office, "cancelled without a worker", 150, 76)  # longer than a heartbeat is waited for
-    first = office.worker()
-    run = office.start()
-    office.wait_for_tasks(1)
-    office.server.set_state(run, "CANCELLING")
-    first.kill_with_children()
-    assert office.server.flow_run(run)["state"]["name"] == "Cancelling", "nobody was left to end it"
-    office.worker()
-    assert office.wait(run, "Cancelled", seconds=150) == "cancelled; its worker is gone"
-    office.turn(advance_seconds=LONG + 10)
-    again = office.start()
-    assert office.wait(again, "Completed", seconds=150).startswith("1 film")
-    assert office.server.states(run) == ["Scheduled", *TAKEN, "Running", "Cancelling", "Cancelled"]
-    office.assert_in_order(creates=1)
-    [record] = list_runs(office.store, "short")
-    assert record.calls == 0, "what was paid was collected"
-
-
-def test_a_start_whose_every_try_dies_is_given_up_and_goes_on_by_hand(farm: Callable[..., Farm]) -> None:
-    """Its processes are killed, as for want of memory. Its worker lives, and says so twice."""
-    office = farm(LONG, schedule=QUEUE)
-    for _ in range(MOST_TRIES - 2):
-        begin_attempt(office.store, SystemClock(), office.name, todays(office), "")
-    worker = office.worker()
-    run = office.start()
-    for number in (MOST_TRIES - 1, MOST_TRIES):
-        wait_for_tries(office, number)
-        office.wait_for_tasks(1)
-        kill_flows(worker)
-    message = office.wait(run, "Failed", seconds=120)
-    assert message.startswith(f"every try died: {MOST_TRIES} tries of the start of "), message
-    assert "shotrunner run --schedule" in message
-    states = [name for name, _ in itertools.groupby(office.server.states(run))]
-    died = [*TAKEN, "Running", "Crashed", "AwaitingRetry"]
-    assert states == ["Scheduled", *died, *died, *TAKEN, "Running", "Failed"], "never twice at once"
-    office.turn(advance_seconds=LONG + 10)
-    ended = office.scheduled.project.command("run", "--schedule", "weekly.yaml", "--date", str(todays(office).date()))
-    assert ended.code == 0, ended.text
-    assert office.server.flow_run(run)["state"]["name"] == "Failed", "nothing sets it going again"
-    office.assert_in_order(creates=1)
-
-
-def test_a_start_that_waits_hears_that_it_is_to_end_or_cancelled(farm: Callable[..., Farm]) -> None:
-    """Its run of before may live on another machine: until that is known nothing is done, and nothing has failed."""
-    office = farm(1)
-    clock, there = SystemClock(), ProcessIdentity("elsewhere", "of-another-boot", 1, "1", "somebody@elsewhere")
-    begin_attempt(office.store, clock, office.name, todays(office), "")
-    acquire_lease(office.store, clock, "short", seconds=600, identity=there)
-    worker = office.worker()
-    run = office.start()
-    wait_for_tries(office, 2)
-    kill_flows(worker, signal.SIGTERM)
-    assert "the other run was waited for" in office.wait(run, "Crashed", seconds=25)
-    wait_for_tries(office, 3)
-    office.server.set_state(run, "CANCELLING")
-    assert office.wait(run, "Cancelled", seconds=25) == "cancelled; the other run was waited for"
-    assert not list_runs(office.store, "short")
-
-
-def todays(farm: Farm) -> dt.datetime:
-    """When today's start is due."""
-    today = dt.datetime.now(dt.UTC).date()
-    return occurrence_on(read_schedule(farm.scheduled.file).schedule, today, None).instant
-
-
-def wait_for_tries(farm: Farm, number: int) -> None:
-    def tries() -> int:
-        return len(list(farm.store.list(attempt_prefix(farm.name, todays(farm)))))
-
-    wait_until(lambda: tries() == number, f"try {number}", 90)
-
-
-def kill_flows(worker: Worker, number: int = signal.SIGKILL) -> None:
-    """What it has started; the worker itself lives, and says so at once."""
-    for process in worker.flow_processes():
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(process, number)
