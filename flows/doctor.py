@@ -43,6 +43,7 @@ def examine(settings: Settings, store_url: str, root: Path) -> list[Finding]:
         _disk(root),
         _clock(settings, store_url),
         _store(store_url, root),
+        *_cluster(settings),
         *_vendors(settings),
     ]
 
@@ -122,6 +123,19 @@ def _clock(settings: Settings, store_url: str) -> Finding:
         words = f"{abs(off):.0f} s {'ahead of' if off > 0 else 'behind'} {urlsplit(url).hostname}"
         return Finding("clock", right, words if abs(off) >= 2 else "right", "" if right else "let NTP set it")
     return Finding("clock", True, "no server is set to compare it with")
+
+
+def _cluster(settings: Settings) -> list[Finding]:
+    """Where media steps go; nothing to say of this machine."""
+    if settings.media_runner == "local":
+        return []
+    from infra.runners import require_runner
+
+    try:
+        require_runner(settings.media_runner, settings.dask_address)
+    except ShotrunnerError as error:
+        return [Finding("dask", False, error.detail, error.remedy)]
+    return [Finding("dask", True, f"{version('distributed')}, {settings.dask_address or 'a cluster of each run'}")]
 
 
 def _voice() -> Finding:

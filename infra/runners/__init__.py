@@ -52,6 +52,9 @@ def require_runner(name: RunnerName, address: str | None) -> None:
     if address is None:
         return
     url = urlsplit(address if "://" in address else f"tcp://{address}")
+    if url.scheme in ("http", "https"):
+        remedy = f"SHOTRUNNER_DASK_ADDRESS is tcp://{url.hostname}:{DASK_PORT}; http is for its dashboard."
+        raise ClusterError(f"{address} is no address of a Dask scheduler", remedy=remedy)
     if url.scheme not in ("tcp", "tls"):  # one of Dask's many others: it is joined later, or it is not
         return
     try:

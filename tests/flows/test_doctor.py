@@ -48,6 +48,20 @@ def test_what_is_wrong_comes_with_a_remedy(
         assert re.search(rf"FAIL {name}: .*\n     ", answer.out), name
 
 
+def test_the_cluster_for_media_steps(shotrunner: Shotrunner, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SHOTRUNNER_MEDIA_RUNNER", "dask")
+    answer = shotrunner("doctor")
+    assert re.search(r"ok   dask: [0-9.]+, a cluster of each run\n", answer.out)
+    for address, told in (
+        ("tcp://127.0.0.1:9", "no Dask scheduler answers at tcp://127.0.0.1:9: "),
+        ("http://127.0.0.1:8787", "http://127.0.0.1:8787 is no address of a Dask scheduler"),
+    ):
+        monkeypatch.setenv("SHOTRUNNER_DASK_ADDRESS", address)
+        answer = shotrunner("doctor")
+        assert answer.code == 6
+        assert f"FAIL dask: {told}" in answer.out
+
+
 def test_a_prefect_server_that_is_not_there(shotrunner: Shotrunner, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PREFECT_API_URL", "http://127.0.0.1:9/api")
     answer = shotrunner("doctor")
