@@ -15,6 +15,7 @@ from manifests.expand import Want, fill_blanks
 from manifests.journal import Result, Selection, TakeState
 from manifests.naming import slate
 from manifests.policy import Next
+from manifests.standing import remedy_of_failures
 from manifests.walk import Numbered, Walk, best_take, choice_by_score, circled_number, falls_back, takes_over, trim_of
 from tasks.screen import screen
 
@@ -76,7 +77,9 @@ async def _circle(production: Production, want: Want, body: Mapping[str, object]
     chosen = circled_number(walk, selection)
     best = chosen or best_take(walk, selection)
     if best is None:
-        raise ShotFailedError(_why_none(want, walk), address=want.address, remedy=_remedy(walk))
+        raise ShotFailedError(
+            _why_none(want, walk), address=want.address, remedy=_remedy(walk, production.plan.campaign)
+        )
     gates = await asyncio.to_thread(production.review_gates)
     waiting = gates.waiting(want.what, walk.segment, chosen_bytes(selection))
     if waiting is not None:
@@ -125,14 +128,15 @@ def _why_none(want: Want, walk: Walk) -> str:
     return ", ".join(reasons or ["none was made"])
 
 
-def _remedy(walk: Walk) -> str:
+def _remedy(walk: Walk, campaign: str) -> str:
     if walk.of(TakeState.IN_FLIGHT):
         return "run again: it is collected, not bought anew"
     if walk.of(TakeState.UNKNOWN):
         return "run again with --rebuy-unknown to buy it anew; it may then have been paid twice"
     if walk.of(TakeState.NEW):
         return "run again when what stopped it is mended"
-    return "change the prompt or the reference and run again: only this shot is bought anew"
+    again = remedy_of_failures((*walk.skipped, *walk.wanted), campaign)
+    return again or "change the prompt or the reference and run again: only this shot is bought anew"
 
 
 async def make_sound(production: Production, want: Want) -> Result:
@@ -144,7 +148,9 @@ async def make_sound(production: Production, want: Want) -> Result:
         return numbered.result
     if numbered.state is TakeState.UNKNOWN:
         raise UnknownOutcomeError(
-            f"{want.what} of {want.credits} credits, held", address=want.address, remedy=_remedy(walk)
+            f"{want.what} of {want.credits} credits, held",
+            address=want.address,
+            remedy=_remedy(walk, production.plan.campaign),
         )
     noted = next((p for p in production.problems if p.address == f"{want.address}/{want.what}-{numbered.number}"), None)
     raise noted or RefusedError(_why_none(want, walk), address=want.address)

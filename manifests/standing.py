@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from manifests.journal import FailureClass, TakeHistory, TakeState
@@ -68,3 +68,9 @@ def standing_of(history: TakeHistory, state: TakeState, target: str) -> Standing
 
 def standing_of_take(numbered: Numbered, target: str) -> Standing:
     return standing_of(numbered.history, numbered.state, target)
+
+
+def remedy_of_failures(numbers: Iterable[Numbered], target: str) -> str:
+    """What helps where the service failed every one of them; empty where a picture was bad or nothing is known."""
+    classes = [n.history.failures[-1].failure_class if n.history.failures else "" for n in numbers]
+    return REMEDIES.get(classes[-1], "").format(target=target) if classes and all(classes) else ""

@@ -8,7 +8,8 @@ from takes import AT, PaperState, key_of, make_history, make_want
 from manifests.journal import Failure, FailureClass, TakeState
 from manifests.plan import Verb
 from manifests.planner import Planner
-from manifests.standing import REMEDIES, settle_commands, standing_of
+from manifests.standing import REMEDIES, remedy_of_failures, settle_commands, standing_of
+from manifests.walk import Numbered
 
 KEY = key_of(make_want(), 1)
 
@@ -55,6 +56,20 @@ def test_a_state_in_words(chapter: str, words: str) -> None:
 def test_what_another_run_is_sending_now_is_in_flight() -> None:
     history = make_history(KEY, "unknown", lease="alive")
     assert str(standing_of(history, history.state(["alive"]), "m")) == "in flight, another run is buying it now"
+
+
+def test_what_helps_where_every_number_failed() -> None:
+    """An error of the service is none of the prompt's: the same request is filmed again under another number."""
+    histories = [
+        make_history(KEY, "in flight").model_copy(update={"failures": (failed(name),)})
+        for name in (FailureClass.OUTPUT_MODERATED, FailureClass.INTERNAL)
+    ]
+    numbers = [Numbered(n, KEY, {}, TakeState.FAILED, history) for n, history in enumerate(histories, 1)]
+    assert remedy_of_failures(numbers, "morning").startswith("`shotrunner retake morning --failed`")
+    assert remedy_of_failures(numbers[:1], "morning") == "change the prompt, then run"
+    assert remedy_of_failures([], "morning") == ""
+    bad_picture = Numbered(3, KEY, {}, TakeState.HAVE, make_history(KEY, "have"))
+    assert remedy_of_failures([*numbers, bad_picture], "morning") == ""
 
 
 def test_the_two_commands_that_settle_an_unknown() -> None:
