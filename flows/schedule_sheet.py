@@ -105,7 +105,7 @@ def start_lines(planned: Planned) -> list[str]:
     head = f"{resolved.name}: {occurrence.date} {occurrence.local:%H:%M} {resolved.zone}"
     if occurrence.skipped:
         return [f"{head}: skipped ({occurrence.skipped}); nothing is done"]
-    params = ", ".join(f"{name} {text}" for name, text in resolved.params.items())
+    params = ", ".join(f"{name} {_line(text)}" for name, text in resolved.params.items())
     lines = [head + (f"  {params}" if params else f"  week {resolved.week}")]
     lines += [f"  {occurrence.clock}"] if occurrence.clock else []
     lines += _anew_lines(planned)
@@ -139,7 +139,7 @@ def row_lines(row: Mapping[str, Any]) -> list[str]:
     if row["problems"]:
         return ["  ".join([*parts, counted(len(row["problems"]), "problem")]), *_notes(row)]
     shown = {name: text for name, text in row["params"].items() if text not in (row["week"], row["date"])}
-    parts += [f"{name} {text}" for name, text in shown.items()]
+    parts += [f"{name} {_line(text)}" for name, text in shown.items()]
     parts += [f"{name} {_few(ids)}" for name, ids in row["axes"].items()]
     parts += [counted(row["variants"], "variant"), _cost(row)]
     return ["  ".join(parts), *_notes(row)]
@@ -148,6 +148,11 @@ def row_lines(row: Mapping[str, Any]) -> list[str]:
 def _cost(row: Mapping[str, Any]) -> str:
     purse = "credits" if row["paid"] else "play credits"
     return f"{row['credits']:,} {purse}"
+
+
+def _line(text: str) -> str:
+    """A quoted cell may hold several lines."""
+    return " / ".join(text.splitlines())
 
 
 def _few(ids: Sequence[str]) -> str:

@@ -166,6 +166,13 @@ def test_the_next_starts_are_listed(weekly: Weekly, shotrunner: Shotrunner, no_n
     )  # fmt: skip
 
 
+def test_a_cell_of_several_lines_stays_on_its_line(weekly: Weekly, shotrunner: Shotrunner) -> None:
+    weekly.edit("data/offers.csv", "tea for two", '"tea\nfor two"')
+    answer = shotrunner("schedule", "preview", "weekly.yaml", "--from", "2026-12-14", "--next", 1)
+    assert "  offer tea / for two  cup" in answer.out
+    assert len(answer.out.splitlines()) == 1
+
+
 def test_a_start_that_cannot_be_settled_is_told_with_its_line(weekly: Weekly, shotrunner: Shotrunner) -> None:
     weekly.edit("data/offers.csv", "2026-12-21,,", "2026-12-21,2026-12-31,")
     answer = shotrunner("schedule", "preview", "weekly.yaml", "--from", "2026-12-21", "--next", 2)
