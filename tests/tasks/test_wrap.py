@@ -97,6 +97,8 @@ async def test_dailies_of_a_whole_film_say_nothing_of_the_kind(paper: Paper) -> 
     made = production(paper)
     _, page = await wrapped(made, film_of(made))
     assert "is not complete" not in page
+    assert "<b>1</b><span>deliverable</span>" in page
+    assert "<h2>Sound</h2>" not in page, "a silent film"
 
 
 async def test_dailies_say_who_let_a_film_pass_and_when(paper: Paper) -> None:
