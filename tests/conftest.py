@@ -9,10 +9,14 @@ from pathlib import Path
 
 import pytest
 from command import Answer, Shotrunner
+from hypothesis import HealthCheck, settings
 
 from flows.cli import main
 
 EXAMPLES = Path(__file__).parents[1] / "manifests" / "examples"
+# How long one example takes is the machine's affair, and what else it does
+settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("untimed")
 FOREIGN = ("RUNWAYML_", "ELEVENLABS_", "SHOTRUNNER_", "PREFECT_", "AWS_")
 
 

@@ -18,7 +18,7 @@ from infra import errors
 from infra.storage.base import ObjectStore
 
 WRITERS = 8
-EVERY_STORE = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+EVERY_STORE = settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 segments = st.text(
     st.one_of(st.sampled_from("abz09-_. +%&=~()"), st.characters(exclude_categories=["C"], exclude_characters="/")),

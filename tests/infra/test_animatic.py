@@ -122,7 +122,7 @@ WORDS = st.lists(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(words=WORDS, seed=st.integers(0, 2**32 - 1), size=st.sampled_from([(480, 270), (270, 480), (300, 300)]))
 def test_no_frame_looks_past_the_image_and_the_first_is_the_image(
     words: list[str], seed: int, size: tuple[int, int]
@@ -139,7 +139,7 @@ def test_no_frame_looks_past_the_image_and_the_first_is_the_image(
         assert (y / w).max() <= height - 0.98
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(words=WORDS, seed=st.integers(0, 1000))
 def test_paths_have_no_jerk(words: list[str], seed: int) -> None:
     path = plan_path(parse_move(" ".join(words)), width=480, height=270, seconds=Fraction(4), frames=96, seed=seed)

@@ -53,7 +53,7 @@ def test_a_file_is_stored_as_its_bytes_are(store: ObjectStore, tmp_path: Path) -
     assert (tmp_path / "take.mp4").read_bytes() == PICTURE
 
 
-@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.binary(max_size=200), kind=st.sampled_from(["ref", "take", "tmp", "audio", "out"]))
 def test_any_bytes_come_back(store: ObjectStore, tmp_path: Path, data: bytes, kind: str) -> None:
     ref = put_blob(store, kind, data, "application/octet-stream")  # type: ignore[arg-type]

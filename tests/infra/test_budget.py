@@ -235,7 +235,7 @@ async def test_many_reservations_share_their_writes(test_clock: Any) -> None:
     assert store.head_writes < 20
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     prices=st.lists(st.integers(0, 50), min_size=1, max_size=40),
     limit=st.integers(0, 400),
@@ -301,7 +301,7 @@ async def test_what_was_reserved_before_a_start_counts_towards_none_of_its_limit
     days=st.lists(st.tuples(st.integers(0, 60), st.integers(1, 50), st.booleans()), max_size=8),
     first=st.integers(0, 60), length=st.integers(0, 30),
 )  # fmt: skip
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_windows_of_time_share_out_everything_that_was_spent(
     days: list[tuple[int, int, bool]], first: int, length: int
 ) -> None:

@@ -149,7 +149,7 @@ async def test_the_refusal_says_that_the_rest_is_held(test_clock: Any) -> None:
 # --- all three ---
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     wanted=st.lists(st.tuples(st.integers(0, 50), st.sampled_from("abc"), st.booleans()), min_size=1, max_size=40),
     limit=st.integers(0, 400),

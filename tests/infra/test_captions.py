@@ -42,7 +42,7 @@ def films(draw: st.DrawFn) -> tuple[list[SpokenLine], int]:
     return lines, 200
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(films(), st.sampled_from(["24", "24000/1001", "25"]))
 def test_every_film_of_lines_gives_readable_cues(film: tuple[list[SpokenLine], int], rate: str) -> None:
     lines, seconds = film
@@ -60,7 +60,7 @@ def test_every_film_of_lines_gives_readable_cues(film: tuple[list[SpokenLine], i
     assert sorted(c for cue in cues for c in cue.text if not c.isspace()) == said
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.lists(words, min_size=1, max_size=30), st.integers(0, 9000))
 def test_one_slow_line_keeps_its_words_in_order_and_its_cues_long_enough(parts: list[str], offset: int) -> None:
     text = " ".join(parts)

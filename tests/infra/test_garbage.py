@@ -290,7 +290,7 @@ class World:
 
 
 @pytest.mark.usefixtures("patient")
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(
     st.lists(
         st.tuples(

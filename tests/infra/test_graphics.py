@@ -339,7 +339,7 @@ def pixels(text: str, size: float) -> float:
     return len(text) * size / 2
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.lists(st.text(alphabet="abc,.", min_size=1, max_size=9), min_size=1, max_size=25), st.integers(1, 4))
 def test_setting_keeps_every_word_and_every_limit(words: list[str], most: int) -> None:
     text = " ".join(words)

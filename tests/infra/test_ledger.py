@@ -192,7 +192,7 @@ ATTEMPT = st.sampled_from(["refused", "released"])
 LAST = st.sampled_from(["open", "task", "refused", "released", "failed", "result"])
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     takes=st.lists(st.tuples(st.lists(ATTEMPT, max_size=3), LAST, st.booleans()), max_size=6),
     data=st.data(),

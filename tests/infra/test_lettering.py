@@ -156,7 +156,7 @@ def test_other_characters_may_part(pair: str) -> None:
 japanese = st.text(alphabet="毎日湯沸くまでのっャー、。「」（）3分Alder ", min_size=1, max_size=60).filter(str.strip)  # noqa: RUF001
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(japanese, st.integers(12, 30))
 def test_no_line_begins_or_ends_with_what_must_not(text: str, columns: int) -> None:
     try:

@@ -137,14 +137,14 @@ def test_true_peaks_between_samples_are_seen(tmp_path: Path) -> None:
     assert levels.true_peak(between[:, None]) == pytest.approx(1.0, abs=0.01)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=80), st.integers(0, 30))
 def test_sliding_minimum_is_the_minimum(values: list[float], ahead: int) -> None:
     found = levels._sliding_minimum(np.array(values), ahead)
     assert found.tolist() == [min(values[n : n + ahead + 1]) for n in range(len(values))]
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.integers(0, 2**32 - 1), st.floats(-12, -0.5))
 def test_the_limiter_keeps_its_ceiling_and_leaves_the_rest(seed: int, ceiling_db: float) -> None:
     rng = np.random.default_rng(seed)

@@ -222,7 +222,7 @@ def test_a_timeline_that_is_not_whole_is_refused(name: str) -> None:
 
 
 @given(a=st.integers(0, 255), b=st.integers(0, 255), n=st.integers(1, 400), data=st.data())
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_blends_are_exact_to_half_a_step(a: int, b: int, n: int, data: st.DataObject) -> None:
     step = data.draw(st.integers(0, n - 1))
     pair = [Planes(*(np.full((2, 2), value, np.uint8) for _ in range(3))) for value in (a, b)]
@@ -233,7 +233,7 @@ def test_blends_are_exact_to_half_a_step(a: int, b: int, n: int, data: st.DataOb
 
 
 @given(x=st.integers(-9, 40), y=st.integers(-9, 30), width=st.integers(1, 20), height=st.integers(1, 20))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_overlays_cover_exactly_their_box(x: int, y: int, width: int, height: int) -> None:
     ground = Planes(np.full((24, 32), 80, np.uint8), *(np.full((12, 16), 128, np.uint8) for _ in range(2)))
     white = np.full((height, width, 4), 255, np.uint8)

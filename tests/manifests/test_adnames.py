@@ -7,7 +7,7 @@ import time
 from itertools import product
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from manifests.adnames import (
@@ -56,7 +56,6 @@ def test_the_name_of_the_sheet() -> None:
 
 
 @given(files)
-@settings(deadline=None)
 def test_a_name_is_read_back(file: dict[str, str]) -> None:
     pattern = parse_pattern(SHEET, {"product": (), "hook": (), "locale": ()})
     name = pattern.format(file)
@@ -65,7 +64,6 @@ def test_a_name_is_read_back(file: dict[str, str]) -> None:
 
 
 @given(files, st.sets(st.sampled_from(["product", "hook", "locale", "spot"])))
-@settings(deadline=None)
 def test_parts_that_a_file_does_not_have_are_left_out_and_still_read(file: dict[str, str], without: set[str]) -> None:
     """What is left out is told from what stands there by the values that are known."""
     axes = {"product": ("kettle", "pot"), "hook": ("cold", "late"), "locale": ("en-GB", "de-DE")}
@@ -78,7 +76,6 @@ def test_parts_that_a_file_does_not_have_are_left_out_and_still_read(file: dict[
 
 
 @given(files)
-@settings(deadline=None)
 def test_without_variants_a_name_is_what_it_always_was(file: dict[str, str]) -> None:
     assert default_pattern() == DEFAULT_NAME
     before = "{brand}_{campaign}_{ratio}_{duration}s_{profile}_v{version:0>2}".format(**file).replace(":", "x")

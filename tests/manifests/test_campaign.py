@@ -217,7 +217,7 @@ whens = st.dictionaries(st.sampled_from(list(values)), st.integers(0, 1), max_si
 )
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(whens, whens, st.lists(whens.filter(bool), max_size=2, unique_by=str))
 def test_whatever_comes_and_goes_all_that_any_film_shows_is_bought(
     write: Write, dawn: dict[str, str], pour: dict[str, str], excluded: list[dict[str, str]]

@@ -174,7 +174,7 @@ def rooms(variant: Variant) -> Iterator[tuple[str, Decimal, int]]:
 
 
 @given(st.dictionaries(st.sampled_from(LINES), st.decimals("0.2", 9, places=3)), st.booleans())
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_every_line_fits_and_a_picture_is_bought_for_the_longest(
     written: LoadedCampaign, continued: LoadedCampaign, spoken: dict[str, Decimal], chained: bool
 ) -> None:

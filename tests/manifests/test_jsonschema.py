@@ -223,7 +223,7 @@ json_values = st.recursive(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(steps=st.sampled_from(PLACES), value=json_values)
 def test_models_and_schema_agree_on_anything(steps: tuple[str | int, ...], value: object) -> None:
     data = changed(steps, value)

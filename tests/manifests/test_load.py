@@ -597,7 +597,7 @@ def problems_of(path: Path, *overrides: str) -> tuple[Diagnostic, ...] | None:
     return None
 
 
-@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(seed=st.integers(0, 2**32), brand=st.booleans())
 def test_mangled_manifests_are_refused_or_read(load_film: Load, seed: int, brand: bool) -> None:
     film = load_film().path
@@ -615,7 +615,7 @@ trees = st.recursive(
 KEYS = ["generate", "shots", "references", "edit", "sound", "graphics", "deliver", "budget", "compliance", "review"]
 
 
-@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=80, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(key=st.sampled_from(KEYS), value=trees)
 def test_any_value_in_any_block_is_refused_or_read(load_film: Load, key: str, value: object) -> None:
     path = load_film().path
@@ -624,7 +624,7 @@ def test_any_value_in_any_block_is_refused_or_read(load_film: Load, key: str, va
     assert problems_of(path) != ()
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(path=st.text("abdegnrstu.[]0=_ ", max_size=20), value=st.text(max_size=10))
 def test_any_override_is_refused_or_applied(load_film: Load, path: str, value: str) -> None:
     assert problems_of(load_film().path, f"{path}={value}") != ()

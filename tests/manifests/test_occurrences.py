@@ -85,7 +85,7 @@ def assert_same_starts(cron: str, zone: str, since: dt.datetime, count: int) -> 
     assert [found for found in ours if found <= last - HOURS] == [found for found in wanted if found <= last - HOURS]
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(CRONS, st.sampled_from(ZONES), st.datetimes(dt.datetime(2020, 1, 1), dt.datetime(2036, 1, 1)))  # noqa: DTZ001
 def test_the_server_makes_the_same_starts(cron: str, zone: str, since: dt.datetime) -> None:
     assert_same_starts(cron, zone, since.replace(second=0, microsecond=0, tzinfo=dt.UTC), 8)
@@ -103,7 +103,7 @@ def changes(zone: str) -> tuple[dt.datetime, ...]:
     return tuple(found)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.data(), field(0, 59), field(0, 4), st.sampled_from([z for z in ZONES if z not in FIXED]))
 def test_the_server_makes_the_same_starts_when_clocks_change(
     data: st.DataObject, minute: str, hour: str, zone: str

@@ -89,7 +89,7 @@ def test_stored_and_read_back_it_makes_the_same_films(weekly: Weekly) -> None:
 texts = st.text(st.characters(codec="utf-8", exclude_categories=("Cc", "Cs")), min_size=1, max_size=12)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.recursive(
     st.none() | st.booleans() | st.integers(-(10**9), 10**9) | st.decimals(-99, 99, places=2) | texts,
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(texts, inner, max_size=3), max_leaves=8,

@@ -60,7 +60,7 @@ def told(section: Section, frame: int) -> object:
 
 
 @given(films())
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_every_frame_is_in_one_section_and_shows_what_it_should(film: Film) -> None:
     sections = divide(*film, GOP)
     total = film[0][-1].end
@@ -73,7 +73,7 @@ def test_every_frame_is_in_one_section_and_shows_what_it_should(film: Film) -> N
 
 
 @given(films())
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_copies_are_closed_and_show_one_clip_alone(film: Film) -> None:
     clips = film[0]
     for section in divide(*film, GOP):
@@ -89,7 +89,7 @@ def test_copies_are_closed_and_show_one_clip_alone(film: Film) -> None:
 
 
 @given(films(forced=True))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_with_forced_boundaries_only_what_is_blended_is_rendered(film: Film) -> None:
     """But for groups of one frame, which go with their neighbour, and a lone frame, which takes a neighbour with it."""
     clips, joins, overlays = film
@@ -112,7 +112,7 @@ def span_lengths(film: Film) -> list[int]:
 
 
 @given(films())
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_no_single_frame_stands_alone_between_two_encoders(film: Film) -> None:
     sections = divide(*film, GOP)
     clips = film[0]
@@ -127,7 +127,7 @@ def test_no_single_frame_stands_alone_between_two_encoders(film: Film) -> None:
 
 
 @given(films(forced=True), st.integers(1, 200))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_a_section_does_not_tell_where_in_the_film_it_is(film: Film, before: int) -> None:
     """The same pictures behind another shot: equal sections, if that shot takes no lone frame from them."""
     clips, joins, overlays = film
@@ -160,7 +160,7 @@ def test_key_frames_are_never_further_apart_than_asked(frames: int, idr: list[in
 
 
 @given(films())
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_long_words_are_rendered_in_stretches(film: Film) -> None:
     longest = max((j.frames for j in film[1]), default=0)
     assert all(s.end - s.start <= max(4 * GOP, longest) + 4 for s in divide(*film, GOP) if s.kind == "render")

@@ -96,7 +96,7 @@ _DATA = st.recursive(
 _ROWS = st.lists(st.sampled_from((GREEN, BLUE, WHITE, NAVY)), unique_by=lambda row: row["id"], max_size=3)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(
     *[
         st.tuples(

@@ -125,7 +125,7 @@ def test_an_older_start_does_not_cancel_the_one_in_its_place() -> None:
 HOURLY = st.sampled_from(["0 * * * *", "30 5 * * 1", "0 6 * * *", "*/20 * * * *"])
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=120)
 @given(
     cron=HOURLY, catch_up=st.sampled_from(["none", "last"]), deadline=st.sampled_from([None, "5m", "2h", "3d"]),
     down=st.integers(0, 7), after=st.integers(0, 20_000), order=st.randoms(use_true_random=False),
@@ -155,7 +155,7 @@ def test_the_order_of_late_starts_decides_nothing(
         assert catch_up == "last" or rules.deadline is None or now - found[0] <= rules.deadline
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(seconds=st.integers(0, 3600), cron=HOURLY)
 def test_a_punctual_start_always_goes(seconds: int, cron: str) -> None:
     rules = schedule(cron, start_deadline="1h")

@@ -129,7 +129,7 @@ _ENDS = st.none() | st.builds(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     st.dictionaries(st.sampled_from(("price", "offer", "legal")), _ENDS, min_size=1),
     st.dictionaries(st.sampled_from(("green", "blue")), _ENDS, min_size=1),
