@@ -6,11 +6,12 @@ Imports Prefect only when there is something to do.
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import signal
 import sys
 from collections.abc import Collection, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -330,9 +331,12 @@ def _hear_signals(console: RunConsole) -> None:
 def _interrupt(console: RunConsole) -> None:
     """The first Ctrl-C stops buying; the second leaves at once: the ledger knows, and children die with us."""
     if console.stopping:
-        if sys.stdout.isatty():
-            sys.stdout.write("\x1b[?25h")  # the progress bar had hidden the cursor
-            sys.stdout.flush()
+        with suppress(OSError):  # nobody reads any more
+            if sys.stdout.isatty():
+                sys.stdout.write("\x1b[?25h")  # the progress bar had hidden the cursor
+                sys.stdout.flush()
+            sys.stderr.write("left at once: the next run collects what is paid\n")
+            sys.stderr.flush()
         os._exit(130)
     console.stop()
 
@@ -352,6 +356,8 @@ def prefect_environment(home: Path, *, secrets: Collection[str] = ()) -> Prefect
         "PREFECT_LOGGING_TO_API_ENABLED": "true",
     }.items():
         os.environ.setdefault(name, value)
+    for queue in ("EventsWorker", "APILogWorker"):  # warn of what they still send when a run ends: nobody's business
+        logging.getLogger(queue).setLevel(logging.CRITICAL)
     if "PREFECT_API_URL" in os.environ or "PREFECT_HOME" in os.environ:
         return None
     os.environ["PREFECT_HOME"] = str(home / "prefect")

@@ -163,6 +163,7 @@ def test_a_second_interrupt_leaves_at_once_and_the_next_run_collects(film: Make)
     interrupt(process)
     ended = end(process, 5)
     assert ended.code == 130, ended.text
+    assert ended.err.endswith("left at once: the next run collects what is paid\n")
     assert not records(project, "result.json")
     assert_made(project)
     project.assert_nothing_twice()
