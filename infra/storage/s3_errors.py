@@ -101,6 +101,10 @@ def explain_failure(error: Exception, what: str, url: str) -> errors.StoreError:
     if isinstance(error, _NO_KEYS):
         return errors.AccessDeniedError(detail, remedy=_GIVE_KEYS)
     if isinstance(error, aws.SSLError):
+        if "WRONG_VERSION_NUMBER" in str(error):
+            return errors.StoreUnavailableError(
+                detail, remedy="The server speaks no TLS there: AWS_ENDPOINT_URL_S3 may have to begin with http://."
+            )
         return errors.StoreUnavailableError(
             detail, remedy="The server's certificate was not accepted: set AWS_CA_BUNDLE to its authority's file."
         )

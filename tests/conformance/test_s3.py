@@ -338,6 +338,14 @@ def test_what_would_be_a_second_store_is_refused(url: str, tmp_path: Path) -> No
     assert open_store("s3://bucket/v1/x", tmp_path)
 
 
+def test_tls_where_the_server_has_none(
+    s3_server: S3Server, s3_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL_S3", s3_server.url.replace("http://", "https://"))
+    with pytest.raises(errors.StoreUnavailableError, match="begin with http://"):
+        open_store(s3_url, tmp_path).head("k")
+
+
 def test_an_endpoint_that_is_no_address_is_named(
     s3_environment: S3Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
