@@ -117,9 +117,9 @@ def plan_pictures(prepared: Prepared, state: StateReader) -> Prepared | None:
 def absolute_store(store: str, root: Path) -> str:
     """A folder is meant from the project's root, wherever the command was given: else a second store would be made,
     and everything in it bought again."""
-    if "://" in store or store == "memory:":
+    if "://" in store or store == "memory:" or store.startswith("s3:"):
         return store
-    return str((root / store).absolute())
+    return str((root / Path(store).expanduser()).absolute())
 
 
 def pinned_by(checked: Checked, scheduled: Resolved | None) -> Path:

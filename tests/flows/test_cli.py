@@ -14,6 +14,7 @@ from command import Shotrunner
 from footage import film_clip
 
 from flows import cli
+from flows.prepare import absolute_store
 from infra.backlot.serve import Backlot
 from infra.errors import LeaseHeldError, QualityError, ShotrunnerError, VendorError
 from manifests.diagnostics import Diagnostic, ManifestError, Where
@@ -545,11 +546,18 @@ def test_a_store_that_cannot_be_written(shotrunner: Shotrunner, monkeypatch: pyt
     assert Path("a-file").read_text() == "in the way"
 
 
-def test_a_store_that_is_none(shotrunner: Shotrunner, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("SHOTRUNNER_STORE", "ftp://somewhere/else")
+@pytest.mark.parametrize("store", ["ftp://somewhere/else", "s3:bucket", "s3:/bucket/prefix"])
+def test_a_store_that_is_none(shotrunner: Shotrunner, monkeypatch: pytest.MonkeyPatch, store: str) -> None:
+    monkeypatch.setenv("SHOTRUNNER_STORE", store)
     answer = shotrunner("plan", PRODUCT)
     assert answer.code == 6
     assert "names no store" in answer.err
+
+
+def test_a_store_in_somebodys_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert absolute_store("~/films", Path("/project")) == f"{tmp_path}/films"
+    assert absolute_store("films", Path("/project")) == "/project/films"
 
 
 def test_a_plan_that_cannot_be_written(shotrunner: Shotrunner) -> None:
