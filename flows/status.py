@@ -38,6 +38,7 @@ def status_facts(prepared: Prepared) -> dict[str, Any]:
         "rows": _rows(plan, planner),
         **({"lines_missing": True} if prepared.heard is not None and prepared.heard.missing else {}),
         **(_film_facts(prepared) if is_matrix(plan.sources) else {}),
+        "start": {"schedule": plan.scheduled.name, "date": plan.scheduled.date} if plan.scheduled else None,
         "events": [
             event.model_dump(mode="json", by_alias=True)
             for event in latest_events(prepared.store, plan.campaign, run.run_id if run else None)
@@ -146,6 +147,8 @@ def _shots(prepared: Prepared) -> list[dict[str, Any]]:
 def status_lines(facts: Mapping[str, Any]) -> list[str]:
     purse = "credits" if facts["paid"] else "play credits"
     lines = [f"{facts['campaign']}: {facts['spent']:,} of {facts['budget']:,} {purse} spent"]
+    if facts["start"]:
+        lines.append(f"  {facts['start']['schedule']}: as it starts on {facts['start']['date']}")
     lines += _matrix_lines(facts) if "shots" in facts else [line for row in facts["rows"] for line in _row_lines(row)]
     if facts.get("lines_missing"):
         lines.append("  fit: extend: not every line is there; shots may become longer when it is")

@@ -270,7 +270,7 @@ def test_a_schedule_stands_for_its_next_start(weekly: Weekly, shotrunner: Shotru
     assert checked.out.startswith("ok, as it starts on 20")
     facts = shotrunner("plan", "weekly.yaml", "--json").facts
     assert (facts["campaign"], facts["credits"]["total"]) == ("paper", 240)
-    assert shotrunner("status", "weekly.yaml").code == 0
+    assert f"\n  weekly: {checked.out.removeprefix('ok, ')}" in shotrunner("status", "weekly.yaml").out
     assert "--out and --compare are for a manifest" in shotrunner("plan", "weekly.yaml", "--out", "plan.json").err
     alone = shotrunner("validate", "film.yaml")
     assert alone.code == 2
