@@ -67,6 +67,9 @@ def find_occurrence(schedule: Schedule, text: str) -> Occurrence:
         on, at = dt.date.fromisoformat(day), dt.time.fromisoformat(time) if time else None
     except ValueError:
         raise NoStartError(f"`{text}` is no day", remedy="write 2026-12-14, or 2026-12-14T05:30") from None
+    if at is not None and at.tzinfo is not None:
+        remedy = f"the time is that of {schedule.when.timezone}: write {on}T{at:%H:%M} as clocks show it there"
+        raise NoStartError(f"`{text}` has an offset", remedy=remedy)
     try:
         return occurrence_on(schedule, on, at)
     except NoOccurrenceError as error:

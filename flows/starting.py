@@ -24,7 +24,7 @@ from manifests.starter import (
     starter_text,
 )
 
-STAND_IN = {"product": "a matte green kettle on a pale worktop", "room": "a quiet kitchen with one window"}
+STAND_IN = {"product": "a plain white cup on a pale worktop", "room": "a quiet kitchen with one window"}
 
 
 class FileInTheWayError(ShotrunnerError):

@@ -11,6 +11,7 @@ from manifests.loaded import LoadedSpot
 from manifests.naming import shot_address
 from manifests.reframing import Size, fit_of, parse_size, per_cent, same_shape
 from manifests.schema import Deliver, Shot
+from manifests.timing import FILM_RATE
 
 
 def needs_of(
@@ -54,7 +55,9 @@ def _need(wanted: Deliver, profile: Profile, made: tuple[Size, str], shots: Sequ
     words = ", ".join(_steps(size, frame, pad))
     whose = f" ({', '.join(shots)})" if shots else ""
     change = ", the same frames shown at that rate" if profile.rate_change == "relabel" else ""
-    return f"{wanted.profile}: {words}{whose}; 24 → {float(profile.frame_rate):.5g} fps{change}"
+    kept = profile.frame_rate == FILM_RATE
+    rate = f"{FILM_RATE} fps" if kept else f"{FILM_RATE} → {float(profile.frame_rate):.5g} fps{change}"
+    return f"{wanted.profile}: {words}{whose}; {rate}"
 
 
 def _steps(size: Size, frame: Size, pad: str) -> Iterator[str]:

@@ -58,10 +58,10 @@ shots:
     duration: 5                   # seconds on screen
     start_image: product          # the photograph is the first frame
     prompt:                       # five fields, each a sentence
-      subject: A matte green stovetop kettle with a wooden handle
-      action: stands still while a thin ribbon of steam rises slowly from the spout
+      subject: A plain white stoneware cup with a round handle
+      action: stands still while a thin ribbon of steam rises slowly from the cup
       environment: on a pale stone worktop beside a window, plain wall behind
-      camera: slow dolly in from medium shot to close shot, the kettle stays centred
+      camera: slow dolly in from medium shot to close shot, the cup stays centred
       mood: early morning side light from the left, soft long shadows, cool grey-green palette
     avoid: [people, lettering]
     motion: low                   # low | medium | high
@@ -117,10 +117,10 @@ shots:                            # in the order of the film
     duration: 5
     references: [product, room]
     prompt:
-      subject: A matte green kettle, @product
-      action: stands still while steam rises slowly from the spout and drifts to the right
+      subject: A plain white cup, @product
+      action: stands still while steam rises slowly from the cup and drifts to the right
       environment: on the worktop of @room, shelves out of focus behind
-      camera: slow dolly in from medium shot to close shot, the kettle stays centred
+      camera: slow dolly in from medium shot to close shot, the cup stays centred
       mood: warm side light from the left, soft highlights, long shadows
 
 edit:
@@ -135,11 +135,11 @@ sound:
       - {id: vo1, at: room, offset: 1.0, text: Some mornings ask for nothing.}
       - {id: vo2, at: product, offset: 0.5, text: "Just water, and a little patience."}
   effects:
-    - {at: product, offset: 0.5, duration: 4, prompt: "kettle steaming quietly, close microphone", gain: -12}
+    - {at: product, offset: 0.5, duration: 4, prompt: "hot tea steaming quietly, close microphone", gain: -12}
 
 graphics:                         # words never come from the model
   supers:
-    - {at: product, offset: 1.0, duration: 3, text: Boils in three minutes., place: right}
+    - {at: product, offset: 1.0, duration: 3, text: Warm for three hours., place: right}
   captions: {from: voiceover, sidecar: [srt, vtt]}
 
 compliance:

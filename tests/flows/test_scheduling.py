@@ -105,6 +105,9 @@ def test_a_day_without_a_start_is_refused(make: Any) -> None:
         find_occurrence(schedule, "2026-12-15")
     with pytest.raises(NoStartError, match="is no day"):
         find_occurrence(schedule, "Monday")
+    with pytest.raises(NoStartError, match="has an offset") as refused:
+        find_occurrence(schedule, "2026-12-14T05:30+01:00")
+    assert "2026-12-14T05:30 as clocks show it there" in str(refused.value.remedy)
 
 
 def test_words_of_a_start_are_found_by_its_schedule_and_its_campaign(make: Any, clock: Clock) -> None:

@@ -123,15 +123,15 @@ def test_a_crop_lies_in_the_picture_and_fills_the_frame(picture: tuple[int, int]
 
 def test_plan_says_what_is_done_to_the_takes(matrix: Callable[..., LoadedCampaign]) -> None:
     assert needs(matrix()) == [
-        "youtube-instream: upscale 1280×720 → 1920×1080; 24 → 24 fps",
-        "meta-reels: upscale 720×1280 → 1080×1920; 24 → 24 fps",
-        "meta-feed: crop 832×1104 to 832×1040 (94 % kept), upscale → 1080×1350; 24 → 24 fps",
+        "youtube-instream: upscale 1280×720 → 1920×1080; 24 fps",
+        "meta-reels: upscale 720×1280 → 1080×1920; 24 fps",
+        "meta-feed: crop 832×1104 to 832×1040 (94 % kept), upscale → 1080×1350; 24 fps",
     ]
-    assert "meta-reels: crop 1280×720 to 404×720 (32 % kept), upscale → 1080×1920 (pour); 24 → 24 fps" in needs(
+    assert "meta-reels: crop 1280×720 to 404×720 (32 % kept), upscale → 1080×1920 (pour); 24 fps" in needs(
         matrix(REFRAMED)
     )
     padded = {"  - id: pour\n": '  - id: pour\n    reframe: {from: "16:9", pad: blur}\n'}
-    assert "meta-feed: scale 1280×720 into 1080×1350 on a blur (pour); 24 → 24 fps" in needs(matrix(padded))
+    assert "meta-feed: scale 1280×720 into 1080×1350 on a blur (pour); 24 fps" in needs(matrix(padded))
 
 
 def test_little_of_a_picture_is_told_with_how_far_it_is_scaled(load_film: Film) -> None:
