@@ -138,7 +138,8 @@ def test_a_file_that_changes_meanwhile_is_not_stored(store: S3Store, tmp_path: P
     changing = tmp_path / "changing"
     changing.write_bytes(film.read_bytes())
     read = s3_parts.digest_in_parts(changing, PART)
-    changing.write_bytes(film.read_bytes()[:-1] + b"x")
+    data = film.read_bytes()
+    changing.write_bytes(data[:-1] + bytes([data[-1] ^ 1]))
     target = s3_parts.Target(store.client, store.bucket, store.full_key("k"), "k", store.url, "", {}, {})
     with pytest.raises(errors.IntegrityError, match="changed while it was stored"):
         s3_parts.upload_parts(target, read)
