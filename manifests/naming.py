@@ -234,7 +234,7 @@ def start_key(schedule: str, instant: dt.datetime) -> str:
 
 def attempt_prefix(schedule: str, instant: dt.datetime) -> str:
     """Of the tries of one start. Beside the starts, not among them: no schedule has a dot in its name."""
-    return f"{LAYOUT}/schedules/{_name(f'{schedule}.attempts')}/{instant.astimezone(dt.UTC):%Y%m%dT%H%MZ}/"
+    return _beside_starts(schedule, "attempts", instant)
 
 
 def attempt_key(schedule: str, instant: dt.datetime, number: int) -> str:
@@ -245,13 +245,17 @@ def attempt_key(schedule: str, instant: dt.datetime, number: int) -> str:
 
 def settled_prefix(schedule: str, instant: dt.datetime) -> str:
     """Of all that one start was settled with after it had begun; beside the starts, as its tries are."""
-    return f"{LAYOUT}/schedules/{_name(f'{schedule}.settled')}/{instant.astimezone(dt.UTC):%Y%m%dT%H%MZ}/"
+    return _beside_starts(schedule, "settled", instant)
 
 
 def settled_key(schedule: str, instant: dt.datetime, number: int) -> str:
     if number < 2:
         raise ValueError(f"what a start begins with is in its own record: {number} is not 2 or more")
     return f"{settled_prefix(schedule, instant)}{number:05d}.json"
+
+
+def _beside_starts(schedule: str, what: str, instant: dt.datetime) -> str:
+    return f"{LAYOUT}/schedules/{_name(f'{schedule}.{what}')}/{instant.astimezone(dt.UTC):%Y%m%dT%H%MZ}/"
 
 
 def parse_start_key(key: str) -> tuple[str, dt.datetime]:

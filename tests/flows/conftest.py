@@ -21,6 +21,7 @@ from paper import BRAND, FILM, Paper
 from prefect_servers import MissingError, Postgres, PrefectServer, find_program, server_user
 from projects import SHORT, TWO_TAKES, Project, clean_environment, write_project
 from schedules import WEEKLY
+from weeks import Clock, Weekly, write_weekly
 
 
 @contextlib.contextmanager
@@ -176,3 +177,19 @@ def film(made: Project, short_film: Callable[..., Project]) -> Callable[..., Pro
         return project
 
     return make
+
+
+@pytest.fixture
+def clock() -> Clock:
+    """Half an hour after the start of `weekly`."""
+    clock = Clock()
+    clock.set(2026, 12, 14, 6, 0)
+    return clock
+
+
+@pytest.fixture
+def weekly(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, examples: Path) -> Weekly:
+    """A weekly schedule on paper; its project is the working folder."""
+    found = write_weekly(tmp_path / "p")
+    monkeypatch.chdir(found.root)
+    return found

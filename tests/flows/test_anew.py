@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import datetime as dt
-from pathlib import Path
 from typing import Any
 
 import pytest
 from command import Shotrunner
 from paper import AT
-from weeks import Clock, Weekly, write_weekly
+from weeks import Clock, Weekly
 
 from flows.scheduling import (
     Planned,
@@ -30,20 +29,6 @@ from manifests.naming import run_key, settled_key, settled_prefix, start_key
 from manifests.starting import StartRecord
 
 DAY = "2026-12-14"
-
-
-@pytest.fixture
-def clock() -> Clock:
-    clock = Clock()
-    clock.set(2026, 12, 14, 6, 0)
-    return clock
-
-
-@pytest.fixture
-def weekly(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, examples: Path) -> Weekly:
-    found = write_weekly(tmp_path / "p")
-    monkeypatch.chdir(found.root)
-    return found
 
 
 def ended(planned: Planned, exit_code: int, **fields: Any) -> None:

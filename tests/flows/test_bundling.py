@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import shutil
-from pathlib import Path
 
 import pytest
-from weeks import Clock, Weekly, write_weekly
+from weeks import Clock, Weekly
 
 from flows.bundling import bundle_schedule
 from flows.scheduling import begin_scheduled
@@ -14,17 +13,10 @@ from infra.bundle import BundleError
 
 
 @pytest.fixture
-def clock() -> Clock:
-    clock = Clock()
+def clock(clock: Clock) -> Clock:
+    """Before the start, not after it."""
     clock.set(2026, 12, 14, 5, 0)
     return clock
-
-
-@pytest.fixture
-def weekly(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, examples: Path) -> Weekly:
-    found = write_weekly(tmp_path / "p")
-    monkeypatch.chdir(found.root)
-    return found
 
 
 def test_what_plans_the_same_anywhere_is_put_into_the_store(weekly: Weekly, clock: Clock) -> None:

@@ -32,13 +32,6 @@ OVERRIDE = "override:\n"
 
 
 @pytest.fixture
-def clock() -> Clock:
-    clock = Clock()
-    clock.set(2026, 12, 14, 6, 0)
-    return clock
-
-
-@pytest.fixture
 def make(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     """`make((old, new), …)`: changes to the schedule."""
 
