@@ -6,17 +6,11 @@ from decimal import Decimal
 
 from flows.planning import wanted_before
 from flows.prepare import Prepared
-from infra.errors import (
-    BudgetExceededError,
-    ReferenceDriftError,
-    StalePlanError,
-)
+from infra.errors import BudgetExceededError, ReferenceDriftError, StalePlanError
 from manifests.expand import Want
 from manifests.plan import Plan, first_limit
 
 RUN_AGAIN = "`shotrunner run --schedule S --date D --budget +N`"
-
-
 PRICES_MAY_MOVE = Decimal("0.02")
 
 

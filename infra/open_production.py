@@ -43,11 +43,7 @@ from manifests.timing import cut_of
 from manifests.tiny import shrink_profile
 
 BACKLOT = "backlot"
-
-
 BACKLOT_KEY = "key_" + "0" * 128  # the backlot takes any key of the right form
-
-
 PLAY_BALANCE = 1_000_000
 
 

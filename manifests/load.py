@@ -16,32 +16,16 @@ from manifests.diagnostics import Diagnostic, ManifestError, Where
 from manifests.nodes import Items, Map, Node, Scalar, to_data
 
 MAX_BYTES = 1_000_000  # a manifest of a thousand shots has a third of this
-
-
 MAX_VALUES = 100_000  # with every alias written out
-
-
 MAX_ALIASES = 100
-
-
 MAX_DEPTH = 32
-
-
 _PARSER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the same events, ten times faster, where libyaml is there
-
-
 _WORDS: dict[str, object] = {"true": True, "false": False, "null": None, "": None}
 
 
 _WHOLE = re.compile(r"[-+]?(0|[1-9][0-9]{0,17})\Z", re.ASCII)
-
-
 _DECIMAL = re.compile(r"[-+]?(0|[1-9][0-9]{0,17})\.[0-9]{1,18}\Z", re.ASCII)
-
-
 _CONTROL = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-
-
 # libyaml's words for the commonest slips → what to do
 _REMEDIES = (
     ("mapping values are not allowed", "a value that holds a colon and a space needs quotes"),

@@ -24,8 +24,6 @@ from manifests.unbuilt import brand_not_applied, not_applied
 from manifests.upgrade import upgrade_tree
 
 M = TypeVar("M", bound=Model)
-
-
 KINDS = ("spot", "brand", "campaign", "schedule")
 
 
